@@ -1,0 +1,41 @@
+"""What exists, where it came from, what may be done with it, whether it is vetted: one file per noun."""
+
+from registry.models.adapters import Adapter, Availability, Creator, Source, Version, Vetting
+from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
+from registry.models.files import Blob, File, FileState, Sample
+from registry.models.jobs import Job, JobState
+from registry.models.provenance import Snapshot
+from registry.models.readings import Inspection
+from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
+from registry.models.vetting import AuditEvent, Change, Check, CheckOutcome, Review, ReviewAction
+
+__all__ = [
+    "Adapter",
+    "AliasHost",
+    "AuditEvent",
+    "Availability",
+    "BaseModel",
+    "BaseModelAlias",
+    "Blob",
+    "Change",
+    "Check",
+    "CheckOutcome",
+    "ClaimKind",
+    "Creator",
+    "File",
+    "FileState",
+    "Inspection",
+    "Job",
+    "JobState",
+    "License",
+    "Review",
+    "ReviewAction",
+    "Sample",
+    "Snapshot",
+    "Source",
+    "Standing",
+    "TermsClaim",
+    "TermsProfile",
+    "Version",
+    "Vetting",
+]

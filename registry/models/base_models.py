@@ -1,0 +1,61 @@
+"""BaseModel: the tree family -> checkpoint, with the names upstreams use for each and its license."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+
+class BaseModel(models.Model):
+    """A base model family (`parent` is null) or a checkpoint of one.
+
+    `family` is one of the ids of the inspect contract (sd1, sdxl, flux1, toybox ...).
+    """
+
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    slug = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=200)
+    family = models.CharField(max_length=40)
+    license = models.ForeignKey(
+        "registry.License", on_delete=models.PROTECT, null=True, blank=True, related_name="base_models"
+    )
+    weights = models.CharField(
+        max_length=500, blank=True, help_text="local folder or Hub id a worker renders with; empty = not renderable"
+    )
+
+    class Meta:
+        ordering = ["name", "id"]
+        indexes = [models.Index(fields=["family"], name="base_model_family")]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(parent=models.F("id")), name="base_model_not_own_parent"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AliasHost(models.TextChoices):
+    """Who uses the name."""
+
+    CIVITAI = "civitai", _("Civitai")
+    HUGGINGFACE = "huggingface", _("Hugging Face Hub")
+    METADATA = "metadata", _("Training metadata")
+
+
+class BaseModelAlias(models.Model):
+    """A name or id an upstream uses for a base model; matched without regard to case."""
+
+    base_model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="aliases")
+    host = models.CharField(max_length=16, choices=AliasHost.choices)
+    name = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["host", "name"]
+        constraints = [
+            models.UniqueConstraint(models.F("host"), Lower("name"), name="alias_host_name_unique"),
+            models.CheckConstraint(condition=models.Q(host__in=AliasHost.values), name="alias_host_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.name}"
