@@ -1,0 +1,103 @@
+"""Sheet and Cell: the standardized comparison sheet of a version, and the pictures it is made of."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from registry.models import BaseModel, Blob, Version
+
+
+class SheetState(models.TextChoices):
+    """How far a sheet is. `refused` = the engine will not render this file on this base, and says why."""
+
+    WAITING = "waiting", _("Waiting")
+    RENDERING = "rendering", _("Rendering")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    REFUSED = "refused", _("Not renderable")
+
+
+class Cell(models.Model):
+    """One picture, addressed by everything that determines it. Base cells are shared by all adapters.
+
+    `key` is the SHA256 of the canonical JSON in `inputs` (base, adapter blob and weight or null, recipe,
+    prompt, seed, batch layout, dtype, engine edition, device class).
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    inputs = models.JSONField()
+    image = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+    seconds = models.FloatField(default=0)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(key__regex=r"^[0-9a-f]{64}$"), name="cell_key_hex")]
+
+    def __str__(self) -> str:
+        return self.key[:12]
+
+
+class Sheet(models.Model):
+    """One recipe rendered for one blob of a version on one base."""
+
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="sheets")
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="sheets")
+    base = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="sheets")
+    base_digest = models.CharField(max_length=64, blank=True, help_text="digest of the base's weight files")
+    recipe = models.CharField(max_length=60)
+    recipe_digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=SheetState.choices, default=SheetState.WAITING)
+    code = models.CharField(max_length=60, blank=True, help_text="why it failed or was refused")
+    message = models.TextField(blank=True)
+    manifest = models.JSONField(default=dict, blank=True)
+    metrics = models.JSONField(default=dict, blank=True)
+    findings = models.JSONField(default=list, blank=True)
+    image = models.ForeignKey(Blob, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    cells_total = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "blob", "base", "recipe_digest"], name="sheet_once_per_recipe_and_base"
+            ),
+            models.CheckConstraint(condition=models.Q(state__in=SheetState.values), name="sheet_state_known"),
+            models.CheckConstraint(
+                condition=~models.Q(state=SheetState.DONE) | models.Q(image__isnull=False),
+                name="sheet_done_has_image",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recipe} sheet of version {self.version_id}"
+
+
+class SheetCell(models.Model):
+    """The place of a cell on a sheet: `row` counts prompt x seed, `column` counts base and weights.
+
+    `role` is base, control (weight 0 after restore) or adapter; `metrics` compare it with its base twin.
+    """
+
+    sheet = models.ForeignKey(Sheet, on_delete=models.CASCADE, related_name="places")
+    cell = models.ForeignKey(Cell, on_delete=models.PROTECT, related_name="places")
+    row = models.PositiveIntegerField()
+    column = models.PositiveIntegerField()
+    role = models.CharField(max_length=10)
+    metrics = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["row", "column"]
+        constraints = [
+            models.UniqueConstraint(fields=["sheet", "row", "column"], name="sheet_place_unique"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=["base", "control", "adapter"]), name="sheet_cell_role_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"row {self.row} column {self.column}"
