@@ -29,6 +29,7 @@ class Cell(models.Model):
     key = models.CharField(max_length=64, primary_key=True)
     inputs = models.JSONField()
     image = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+    facts = models.JSONField(default=dict, blank=True, help_text="what the engine saw: finite, deviation, digest")
     seconds = models.FloatField(default=0)
     created = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -51,6 +52,7 @@ class Sheet(models.Model):
     state = models.CharField(max_length=10, choices=SheetState.choices, default=SheetState.WAITING)
     code = models.CharField(max_length=60, blank=True, help_text="why it failed or was refused")
     message = models.TextField(blank=True)
+    plan = models.JSONField(default=dict, blank=True, help_text="rows and columns as they were planned")
     manifest = models.JSONField(default=dict, blank=True)
     metrics = models.JSONField(default=dict, blank=True)
     findings = models.JSONField(default=list, blank=True)
