@@ -3,11 +3,12 @@
 from registry.models.adapters import Adapter, Availability, Creator, Source, Version, Vetting
 from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
 from registry.models.files import Blob, File, FileState, Sample
-from registry.models.jobs import Job, JobState
+from registry.models.jobs import Job, JobQueue, JobState
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.vetting import AuditEvent, Change, Check, CheckOutcome, Review, ReviewAction
+
 
 __all__ = [
     "Adapter",
@@ -26,6 +27,7 @@ __all__ = [
     "FileState",
     "Inspection",
     "Job",
+    "JobQueue",
     "JobState",
     "License",
     "Review",

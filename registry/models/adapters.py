@@ -129,6 +129,10 @@ class Version(models.Model):
                 condition=~models.Q(vetting=Vetting.APPROVED) | models.Q(vetted_at__isnull=False),
                 name="version_approved_has_date",
             ),
+            models.CheckConstraint(
+                condition=models.Q(availability=Availability.PRESENT) | models.Q(availability_since__isnull=False),
+                name="version_absence_has_date",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -29,6 +29,7 @@ class BaseModel(models.Model):
         indexes = [models.Index(fields=["family"], name="base_model_family")]
         constraints = [
             models.CheckConstraint(condition=~models.Q(parent=models.F("id")), name="base_model_not_own_parent"),
+            models.CheckConstraint(condition=~models.Q(family=""), name="base_model_has_family"),
         ]
 
     def __str__(self) -> str:

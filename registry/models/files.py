@@ -63,6 +63,9 @@ class File(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["version", "blob"], name="file_once_per_version"),
             models.CheckConstraint(condition=models.Q(state__in=FileState.values), name="file_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(state=FileState.STORED) | ~models.Q(reason=""), name="file_kept_back_has_reason"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -58,7 +58,9 @@ class TermsClaim(models.Model):
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="claims")
     kind = models.CharField(max_length=20, choices=ClaimKind.choices)
     standing = models.CharField(max_length=10, choices=Standing.choices, default=Standing.DECLARED)
-    value = models.JSONField(help_text="normalised reading: a license id or null, flags, a base name")
+    value = models.JSONField(
+        null=True, help_text="normalized reading: a license id, flags, a base name; null = not recognized"
+    )
     wording = models.TextField(blank=True, help_text="as written at the source")
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="claims")
     superseded = models.BooleanField(default=False)
@@ -70,6 +72,13 @@ class TermsClaim(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(kind__in=ClaimKind.values), name="claim_kind_known"),
             models.CheckConstraint(condition=models.Q(standing__in=Standing.values), name="claim_standing_known"),
+            # One reading of one source at a time; a newer reading supersedes, it never overwrites.
+            models.UniqueConstraint(
+                fields=["version", "kind", "standing", "snapshot"],
+                condition=models.Q(superseded=False),
+                nulls_distinct=False,
+                name="claim_once_per_source",
+            ),
         ]
 
     def __str__(self) -> str:

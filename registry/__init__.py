@@ -1,0 +1,1 @@
+"""Registry: what exists, where it came from, what may be done with it, whether it is vetted."""
