@@ -1,0 +1,38 @@
+"""What every test gets: a database cluster that lives as long as the run, and honest skips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from config.postgres.cluster import embedded_cluster
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The first process of the run, not its xdist workers, ends the server and deletes the folder."""
+    if hasattr(config, "workerinput") or not settings.configured:
+        return
+    cluster = settings.DATABASES["default"]["CLUSTER"]
+    embedded_cluster(cluster["folder"], cluster["bin"], durable=False).destroy()
+    shutil.rmtree(settings.TEST_RUN_DIR, ignore_errors=True)
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a test whose program is missing; with REQUIRE_ALL=1 fail, so that nothing is left out unseen."""
+    if os.environ.get("REQUIRE_ALL", "") in {"", "0"}:
+        pytest.skip(reason)
+    pytest.fail(f"REQUIRE_ALL is set, but {reason}")
+
+
+def need_program(*names: str) -> Path:
+    """The path of the first of these programs that is installed; else skip or fail."""
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/lib/rabbitmq/bin")
+        if found:
+            return Path(found)
+    skip_or_fail(f"{names[0]} is not installed")
+    raise AssertionError("not reached")
