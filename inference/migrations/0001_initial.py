@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('inputs', models.JSONField()),
+                ('facts', models.JSONField(blank=True, default=dict, help_text='what the engine saw: finite, deviation, digest')),
                 ('seconds', models.FloatField(default=0)),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('image', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.blob')),
@@ -34,6 +35,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('rendering', 'Rendering'), ('done', 'Done'), ('failed', 'Failed'), ('refused', 'Not renderable')], default='waiting', max_length=10)),
                 ('code', models.CharField(blank=True, help_text='why it failed or was refused', max_length=60)),
                 ('message', models.TextField(blank=True)),
+                ('plan', models.JSONField(blank=True, default=dict, help_text='rows and columns as they were planned')),
                 ('manifest', models.JSONField(blank=True, default=dict)),
                 ('metrics', models.JSONField(blank=True, default=dict)),
                 ('findings', models.JSONField(blank=True, default=list)),

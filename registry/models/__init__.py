@@ -9,7 +9,6 @@ from registry.models.readings import Inspection
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.vetting import AuditEvent, Change, Check, CheckOutcome, Review, ReviewAction
 
-
 __all__ = [
     "Adapter",
     "AliasHost",

@@ -58,7 +58,9 @@ class Creator(models.Model):
 class Adapter(models.Model):
     """One adapter as its upstream presents it: a page with versions. Identity is (source, source_key)."""
 
-    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, null=True, blank=True, related_name="adapters")
+    creator = models.ForeignKey(
+        Creator, on_delete=models.PROTECT, null=True, blank=True, related_name="adapters"
+    )
     source = models.CharField(max_length=16, choices=Source.choices)
     source_key = models.CharField(max_length=500)
     source_url = models.URLField(max_length=1000, blank=True)
@@ -121,7 +123,9 @@ class Version(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(fields=["adapter", "source_key"], name="version_source_key_unique"),
-            models.CheckConstraint(condition=models.Q(vetting__in=Vetting.values), name="version_vetting_known"),
+            models.CheckConstraint(
+                condition=models.Q(vetting__in=Vetting.values), name="version_vetting_known"
+            ),
             models.CheckConstraint(
                 condition=models.Q(availability__in=Availability.values), name="version_availability_known"
             ),
@@ -130,7 +134,8 @@ class Version(models.Model):
                 name="version_approved_has_date",
             ),
             models.CheckConstraint(
-                condition=models.Q(availability=Availability.PRESENT) | models.Q(availability_since__isnull=False),
+                condition=models.Q(availability=Availability.PRESENT)
+                | models.Q(availability_since__isnull=False),
                 name="version_absence_has_date",
             ),
         ]

@@ -13,7 +13,9 @@ class BaseModel(models.Model):
     `family` is one of the ids of the inspect contract (sd1, sdxl, flux1, toybox ...).
     """
 
-    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
     slug = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
     family = models.CharField(max_length=40)
@@ -21,14 +23,18 @@ class BaseModel(models.Model):
         "registry.License", on_delete=models.PROTECT, null=True, blank=True, related_name="base_models"
     )
     weights = models.CharField(
-        max_length=500, blank=True, help_text="local folder or Hub id a worker renders with; empty = not renderable"
+        max_length=500,
+        blank=True,
+        help_text="local folder or Hub id a worker renders with; empty = not renderable",
     )
 
     class Meta:
         ordering = ["name", "id"]
         indexes = [models.Index(fields=["family"], name="base_model_family")]
         constraints = [
-            models.CheckConstraint(condition=~models.Q(parent=models.F("id")), name="base_model_not_own_parent"),
+            models.CheckConstraint(
+                condition=~models.Q(parent=models.F("id")), name="base_model_not_own_parent"
+            ),
             models.CheckConstraint(condition=~models.Q(family=""), name="base_model_has_family"),
         ]
 

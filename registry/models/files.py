@@ -32,7 +32,9 @@ class Blob(models.Model):
             models.Index(fields=["blake3"], name="blob_blake3"),
         ]
         constraints = [
-            models.CheckConstraint(condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$"), name="blob_sha256_hex"),
+            models.CheckConstraint(
+                condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$"), name="blob_sha256_hex"
+            ),
             models.CheckConstraint(condition=models.Q(size__gte=0), name="blob_size_not_negative"),
         ]
 
@@ -64,7 +66,8 @@ class File(models.Model):
             models.UniqueConstraint(fields=["version", "blob"], name="file_once_per_version"),
             models.CheckConstraint(condition=models.Q(state__in=FileState.values), name="file_state_known"),
             models.CheckConstraint(
-                condition=models.Q(state=FileState.STORED) | ~models.Q(reason=""), name="file_kept_back_has_reason"
+                condition=models.Q(state=FileState.STORED) | ~models.Q(reason=""),
+                name="file_kept_back_has_reason",
             ),
         ]
 

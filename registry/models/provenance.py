@@ -22,7 +22,9 @@ class Snapshot(models.Model):
         ordering = ["-fetched", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["url", "sha256"], name="snapshot_once_per_content"),
-            models.CheckConstraint(condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$"), name="snapshot_sha256_hex"),
+            models.CheckConstraint(
+                condition=models.Q(sha256__regex=r"^[0-9a-f]{64}$"), name="snapshot_sha256_hex"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -62,7 +62,9 @@ class TermsClaim(models.Model):
         null=True, help_text="normalized reading: a license id, flags, a base name; null = not recognized"
     )
     wording = models.TextField(blank=True, help_text="as written at the source")
-    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="claims")
+    snapshot = models.ForeignKey(
+        Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
+    )
     superseded = models.BooleanField(default=False)
     created = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -71,7 +73,9 @@ class TermsClaim(models.Model):
         indexes = [models.Index(fields=["version", "kind", "superseded"], name="claim_current")]
         constraints = [
             models.CheckConstraint(condition=models.Q(kind__in=ClaimKind.values), name="claim_kind_known"),
-            models.CheckConstraint(condition=models.Q(standing__in=Standing.values), name="claim_standing_known"),
+            models.CheckConstraint(
+                condition=models.Q(standing__in=Standing.values), name="claim_standing_known"
+            ),
             # One reading of one source at a time; a newer reading supersedes, it never overwrites.
             models.UniqueConstraint(
                 fields=["version", "kind", "standing", "snapshot"],

@@ -33,7 +33,9 @@ class Check(models.Model):
         ordering = ["code"]
         constraints = [
             models.UniqueConstraint(fields=["version", "code"], name="check_once_per_version"),
-            models.CheckConstraint(condition=models.Q(outcome__in=CheckOutcome.values), name="check_outcome_known"),
+            models.CheckConstraint(
+                condition=models.Q(outcome__in=CheckOutcome.values), name="check_outcome_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -62,9 +64,12 @@ class Review(models.Model):
     class Meta:
         ordering = ["-created", "-id"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(action__in=ReviewAction.values), name="review_action_known"),
             models.CheckConstraint(
-                condition=~models.Q(action__in=[ReviewAction.REJECT, ReviewAction.WITHDRAW]) | ~models.Q(reason=""),
+                condition=models.Q(action__in=ReviewAction.values), name="review_action_known"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(action__in=[ReviewAction.REJECT, ReviewAction.WITHDRAW])
+                | ~models.Q(reason=""),
                 name="review_refusal_has_reason",
             ),
         ]
