@@ -1,0 +1,102 @@
+"""The toybox's networks: their sizes, and the pipeline folder they are saved in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+WIDTHS = (48, 80, 96, 112)
+TEXT_WIDTH = 64
+LATENT_SIDE = 16
+
+
+def make_autoencoder() -> AutoencoderKL:
+    """64 x 64 x 3 <-> 16 x 16 x 4.
+
+    One normalisation group: with few channels per group, absolute color is lost. The log variance starts at -6:
+    a small autoencoder that starts with a standard deviation of 1 never learns to use its latents.
+    """
+    vae = AutoencoderKL(
+        block_out_channels=(16, 32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        latent_channels=4,
+        norm_num_groups=1,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
+    with torch.no_grad():
+        vae.quant_conv.weight[4:].mul_(0.1)
+        vae.quant_conv.bias[4:].fill_(-6.0)
+    return vae
+
+
+def make_unet() -> UNet2DConditionModel:
+    """Stable Diffusion 1.5's four levels and block names, one layer per block, narrow."""
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIDE,
+        block_out_channels=WIDTHS,
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=(1, 1, 1, 1),  # in this model family the field holds the number of heads
+        norm_num_groups=4,
+    )
+
+
+def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """CLIP's text transformer, 64 wide, 3 layers."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=256,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        hidden_act="quick_gelu",
+        projection_dim=TEXT_WIDTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def make_scheduler() -> DPMSolverMultistepScheduler:
+    """v-prediction; betas end at .02 so that the last step is almost pure noise and colors don't leak from it."""
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.02,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        use_karras_sigmas=True,
+    )
+
+
+def save_pipeline(
+    folder: Path, tokenizer: CLIPTokenizer, vae: AutoencoderKL, text: CLIPTextModel, unet: UNet2DConditionModel
+) -> None:
+    """Writes an ordinary `StableDiffusionPipeline` folder with fp16 weights."""
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+
+
+def load_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The pipeline in fp32, without a progress bar."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
