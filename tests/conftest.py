@@ -10,6 +10,9 @@ import pytest
 from django.conf import settings
 
 from config.postgres.cluster import embedded_cluster
+from tests.append_only import empty_append_only_tables_after_transactional_tests
+
+__all__ = ["empty_append_only_tables_after_transactional_tests"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
