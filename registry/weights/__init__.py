@@ -1,0 +1,27 @@
+"""From the bytes of an adapter file to facts about it: pure Python and numpy, no torch, no Django."""
+
+from .container import Container, open_container, read_header
+from .digests import Digester, Digests, digest_file
+from .errors import ContainerError, IncompleteModule, UnmatchedKeys, Unreadable, WeightsError
+from .header import Header, TensorInfo
+from .modules import ModuleFacts, ModuleTensors, iter_modules, load_adapter_modules
+
+__all__ = [
+    "Container",
+    "ContainerError",
+    "Digester",
+    "Digests",
+    "Header",
+    "IncompleteModule",
+    "ModuleFacts",
+    "ModuleTensors",
+    "TensorInfo",
+    "UnmatchedKeys",
+    "Unreadable",
+    "WeightsError",
+    "digest_file",
+    "iter_modules",
+    "load_adapter_modules",
+    "open_container",
+    "read_header",
+]

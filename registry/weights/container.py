@@ -1,0 +1,138 @@
+"""What kind of file the bytes are, whatever the name says, and its safetensors header if it has one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import errors
+from .header import Header, parse_header
+
+# The official reader's own limit, and ours: real adapter headers are 35 kB to a few MB.
+FORMAT_HEADER_LIMIT = 100_000_000
+HEADER_LIMIT = 32 * 1024 * 1024
+# Every JSON value costs memory once parsed; no adapter comes near this many.
+VALUE_LIMIT = 4_000_000
+
+_JSON_SPACE = b" \t\n\r"
+_SNIFFED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file's container. `valid` is the official safetensors reader's verdict; `error` says why not."""
+
+    size: int
+    kind: str
+    header: Header | None
+    error: errors.WeightsError | None
+
+    @property
+    def valid(self) -> bool:
+        return self.error is None and self.header is not None
+
+
+def open_container(path: str | os.PathLike[str], *, header_limit: int = HEADER_LIMIT) -> Container:
+    """Read no more of `path` than its header and say what it is. Raises Unreadable; anything else is a
+    result.
+    """
+    try:
+        # Asked before opening: to open a named pipe would wait for its writer.
+        status = Path(path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise errors.IsAFolder("This is a folder.")
+        if not stat.S_ISREG(status.st_mode):
+            raise errors.Unreadable("Not a plain file.")
+        with Path(path).open("rb") as file:
+            start = file.read(_SNIFFED)
+            kind = sniff(start, status.st_size)
+            if kind != "safetensors":
+                return Container(status.st_size, kind, None, _not_safetensors(kind, start, status.st_size))
+            length = int.from_bytes(start[:8], "little")
+            if 8 + length > status.st_size:
+                missing = 8 + length - status.st_size
+                error = errors.HeaderPastEnd(f"The header should be {length} bytes; {missing} are missing.")
+                return Container(status.st_size, kind, None, error)
+            if length > header_limit:
+                over = errors.HeaderOverLimit(f"The header is {length} bytes; the limit is {header_limit}.")
+                return Container(status.st_size, kind, None, over)
+            file.seek(8)
+            raw = file.read(length)
+    except OSError as error:
+        raise errors.Unreadable(f"{error.strerror or 'It could not be read'}.") from None
+    except ValueError:
+        raise errors.Unreadable("No file can have this name.") from None
+    try:
+        if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > VALUE_LIMIT:
+            raise errors.HeaderOverLimit(f"The header holds more than {VALUE_LIMIT} values.")
+        header = parse_header(raw, status.st_size)
+    except errors.ContainerError as error:
+        return Container(status.st_size, kind, None, error)
+    return Container(status.st_size, kind, header, header.error)
+
+
+def read_header(path: str | os.PathLike[str], *, header_limit: int = HEADER_LIMIT) -> Header:
+    """The header of the safetensors file `path`. Raises Unreadable or a ContainerError.
+
+    A truncated file or one with trailing bytes returns its header with `error` set.
+    """
+    container = open_container(path, header_limit=header_limit)
+    if container.header is None:
+        raise container.error or errors.ContainerError("Not a safetensors file.")
+    return container.header
+
+
+def sniff(start: bytes, size: int) -> str:
+    """Name the container by its first bytes (512 are enough) and the file's size."""
+    if size == 0:
+        return "empty"
+    if len(start) > 8 and int.from_bytes(start[:8], "little") <= FORMAT_HEADER_LIMIT:
+        # A header's length may begin with any magic number, so the brace decides first.
+        body = start[8:].lstrip(_JSON_SPACE)
+        if body[:1] == b"{" or not body:
+            return "safetensors"
+    if start.startswith(b"GGUF"):
+        return "gguf"
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+        return "zip"
+    if start.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if start.startswith((b"version https://git-lfs.github.com/", b"version https://hawser.github.com/")):
+        return "git_lfs_pointer"
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<?xml")):
+        return "html"
+    # Protocol 2 and later say so; protocols 0 and 1 begin with the opcodes that open every checkpoint.
+    if (start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or start.startswith(
+        (b"(dp", b"}q", b"ccollections\n", b"ctorch", b"(lp")
+    ):
+        return "pickle"
+    return "unknown"
+
+
+def _not_safetensors(kind: str, start: bytes, size: int) -> errors.ContainerError:
+    named: dict[str, tuple[type[errors.ContainerError], str]] = {
+        "empty": (errors.EmptyFile, "The file is empty."),
+        "pickle": (errors.PickleFile, "This is a Python pickle, not safetensors."),
+        "zip": (errors.ZipFile, "This is a zip archive (perhaps a torch checkpoint), not safetensors."),
+        "gzip": (errors.GzipFile, "This is a gzip file, not safetensors."),
+        "html": (errors.HtmlPage, "This is a web page, not a weights file."),
+        "git_lfs_pointer": (errors.LfsPointer, "This is a Git LFS pointer without its weights."),
+        "gguf": (errors.GgufFile, "This is a GGUF model, not safetensors."),
+    }
+    if kind in named:
+        cause, message = named[kind]
+        return cause(message)
+    if size < 8:
+        return errors.HeaderTooSmall(f"The file has {size} bytes; a header's length alone takes 8.")
+    length = int.from_bytes(start[:8], "little")
+    if length > FORMAT_HEADER_LIMIT:
+        return errors.HeaderTooLarge(
+            "The first 8 bytes are no header length, so this is no safetensors file."
+        )
+    if 8 + length > size:
+        missing = 8 + length - size
+        return errors.HeaderPastEnd(f"The header should be {length} bytes; {missing} are missing.")
+    return errors.HeaderNotJson("What follows the header's length is not a JSON object.")

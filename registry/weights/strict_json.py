@@ -1,0 +1,89 @@
+"""JSON exactly as the official safetensors reader (Rust, serde_json) accepts it, which Python's json does
+not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+from .errors import HeaderNotJson, HeaderTooDeep
+
+# serde_json refuses the 128th level; the header itself is the first.
+DEPTH_LIMIT = 128
+U64_MAX = 2**64 - 1
+I64_MIN = -(2**63)
+
+
+class Pairs(list[tuple[str, Any]]):
+    """A JSON object as the list of its pairs, so that a key given twice is seen."""
+
+
+def _constant(text: str) -> NoReturn:
+    raise HeaderNotJson(f"The header holds {text}, which is not JSON.")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise HeaderNotJson("The header holds a number out of range.")
+    return value
+
+
+def _int(text: str) -> int | float:
+    # serde reads whole numbers as u64 or i64; beyond them, and for -0, as a float.
+    if text == "-0":
+        return -0.0
+    if len(text) > 20:
+        return _float(text)
+    value = int(text)
+    return value if I64_MIN <= value <= U64_MAX else float(value)
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_float=_float, parse_int=_int, parse_constant=_constant, strict=True
+)
+
+
+def parse(text: str) -> Any:
+    """Parse `text`; objects come back as `Pairs`. Raises HeaderNotJson or HeaderTooDeep."""
+    try:
+        value = _decoder.decode(text)
+    except RecursionError:
+        raise HeaderTooDeep("The header's JSON is nested too deep.") from None
+    except ValueError as error:
+        raise HeaderNotJson(f"The header is not JSON: {error}.") from None
+    if "\\u" in text and _has_lone_surrogate(value):
+        raise HeaderNotJson("The header holds half of a surrogate pair.")
+    return value
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if any("\ud800" <= c <= "\udfff" for c in item):
+                return True
+        elif isinstance(item, Pairs):
+            for key, inner in item:
+                stack += (key, inner)
+        elif isinstance(item, list):
+            stack += item
+    return False
+
+
+def check_depth(value: Any, depth: int) -> None:
+    """Raise HeaderTooDeep where `value`, itself standing at level `depth`, reaches the limit."""
+    stack = [(value, depth)]
+    while stack:
+        item, level = stack.pop()
+        if not isinstance(item, list):
+            continue
+        if level >= DEPTH_LIMIT:
+            raise HeaderTooDeep(f"The header's JSON is nested deeper than {DEPTH_LIMIT - 1} levels.")
+        if isinstance(item, Pairs):
+            stack += ((inner, level + 1) for _, inner in item)
+        else:
+            stack += ((inner, level + 1) for inner in item)
