@@ -1,0 +1,164 @@
+"""Facets: for every way to narrow a search, each value with the number of adapters it would leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import connection
+from django.db.models import Case, CharField, Count, F, Func, Value, When
+from django.utils.translation import gettext as _
+
+from catalog.search.index import Facet, FacetValue
+from catalog.search.matching import Question
+from catalog.search.query import OUTCOMES, UNKNOWN
+from registry.models import Source, Vetting
+
+# A facet lists this many values, the most frequent first, and always the chosen ones.
+LISTED = 100
+
+
+def all_facets(question: Question) -> list[Facet]:
+    """Every facet in the order a page shows them; one SQL query each, whatever is asked."""
+    facets = [_bases(question), _vetting(question), _algorithms(question), _tags(question)]
+    facets += [_has_sheet(question), _sources(question)]
+    if question.query.act:
+        facets.insert(0, _outcomes(question))
+    return facets
+
+
+def _adapters() -> Count:
+    return Count("adapter_id", distinct=True)
+
+
+def _bases(question: Question) -> Facet:
+    """Base models as a tree: a family counts its own versions and those of every checkpoint below it.
+
+    An adapter may have versions for several bases, so a family's number is not the sum of its children's; the
+    database counts distinct adapters over (base, ancestor) pairs.
+    """
+    tree = question.tree
+    pairs = [(pk, above) for pk in tree.by_id for above in tree.line(pk)]
+    versions = question.versions(without="base").order_by().values("adapter_id", "effective_base")
+    inner, params = versions.query.sql_with_params()
+    sql = f"""
+        SELECT line.above, count(DISTINCT matching.adapter_id)
+        FROM ({inner}) AS matching
+        LEFT JOIN unnest(%s::bigint[], %s::bigint[]) AS line(base, above)
+            ON line.base = matching.effective_base
+        GROUP BY line.above
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*params, [pk for pk, _above in pairs], [above for _pk, above in pairs]])
+        counts: dict[int | None, int] = dict(cursor.fetchall())
+    rows = [(base.slug, base.name, counts.get(pk, 0)) for pk, base in tree.by_id.items()]
+    rows.append((UNKNOWN, _("Unknown"), counts.get(None, 0)))
+    return _facet("base", _("Base model"), rows, question.query.bases)
+
+
+def _outcomes(question: Question) -> Facet:
+    query = question.query
+    named = [
+        When(question.with_outcome(outcome), then=Value(outcome))
+        for outcome in OUTCOMES
+        if outcome != UNKNOWN
+    ]
+    rows = (
+        question.versions(without="outcome")
+        .annotate(outcome=Case(*named, default=Value(UNKNOWN), output_field=CharField()))
+        .order_by()
+        .values_list("outcome")
+        .annotate(adapters=_adapters())
+    )
+    counts = dict(rows)
+    labels = {
+        "allowed": _("Allowed"),
+        "conditional": _("With conditions"),
+        "unknown": _("Unknown"),
+        "forbidden": _("Not allowed"),
+    }
+    values = [
+        FacetValue(each, labels[each], counts.get(each, 0), each in query.outcomes) for each in OUTCOMES
+    ]
+    return Facet("outcome", _("Verdict"), values)
+
+
+def _vetting(question: Question) -> Facet:
+    rows = (
+        question.versions(without="vetting").order_by().values_list("vetting").annotate(adapters=_adapters())
+    )
+    counts = dict(rows)
+    values = [
+        FacetValue(
+            each.value, str(each.label), counts.get(each.value, 0), each.value in question.query.vetting
+        )
+        for each in Vetting
+    ]
+    return Facet("vetting", _("Vetting"), values)
+
+
+def _algorithms(question: Question) -> Facet:
+    rows = (
+        question.versions(without="algorithm")
+        .order_by()
+        .values_list("algorithm")
+        .annotate(adapters=_adapters())
+    )
+    named = [(value, value, count) for value, count in rows if value]
+    return _facet("algorithm", _("Algorithm"), named, question.query.algorithms)
+
+
+def _tags(question: Question) -> Facet:
+    tag = Func(F("adapter__tags"), function="unnest", output_field=CharField(), set_returning=True)
+    rows = (
+        question.versions(without="tag")
+        .order_by()
+        .annotate(tag=tag)
+        .values_list("tag")
+        .annotate(adapters=_adapters())
+        .order_by("-adapters", "tag")
+    )
+    return _facet("tag", _("Tags"), ((value, value, count) for value, count in rows), question.query.tags)
+
+
+def _sources(question: Question) -> Facet:
+    rows = (
+        question.versions(without="source")
+        .order_by()
+        .values_list("adapter__source")
+        .annotate(adapters=_adapters())
+    )
+    counts = dict(rows)
+    values = [
+        FacetValue(
+            each.value, str(each.label), counts.get(each.value, 0), each.value in question.query.sources
+        )
+        for each in Source
+    ]
+    return Facet("source", _("Source"), values)
+
+
+def _has_sheet(question: Question) -> Facet:
+    rows = (
+        question.versions(without="has_sheet")
+        .order_by()
+        .values_list("has_sheet")
+        .annotate(adapters=_adapters())
+    )
+    counts = dict(rows)
+    chosen = question.query.has_sheet
+    values = [
+        FacetValue("true", _("With a sheet"), counts.get(True, 0), chosen is True),
+        FacetValue("false", _("Without a sheet"), counts.get(False, 0), chosen is False),
+    ]
+    return Facet("has_sheet", _("Comparison sheet"), values)
+
+
+def _facet(name: str, label: str, rows: Iterable[tuple[str, str, int]], chosen: tuple[str, ...]) -> Facet:
+    """Values that leave something, most frequent first, and the chosen ones even if they leave nothing."""
+    kept = [row for row in rows if row[2] or row[0] in chosen]
+    known = {row[0] for row in kept}
+    kept += [(value, value, 0) for value in chosen if value not in known]
+    kept.sort(key=lambda row: (-row[2], row[1].casefold(), row[0]))
+    listed = [row for place, row in enumerate(kept) if place < LISTED or row[0] in chosen]
+    values = [FacetValue(value, text, count, value in chosen) for value, text, count in listed]
+    return Facet(name, label, values, more=len(kept) - len(listed))
