@@ -1,0 +1,1 @@
+"""Catalog: what people and programs see."""

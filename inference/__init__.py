@@ -1,0 +1,1 @@
+"""Inference: how an adapter looks."""

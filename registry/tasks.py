@@ -1,0 +1,21 @@
+"""What Celery runs: one task that wakes a worker, and the handlers of the registry's jobs."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from celery.worker import state
+
+from registry import jobs
+
+
+# Acknowledged before it starts: the row, not the message, brings the work back after a crash, and an early
+# acknowledgement cannot run into any broker's time limit, however long the jobs take.
+@shared_task(name=jobs.WORK, acks_late=False, ignore_result=True)
+def work(queue: str) -> None:
+    """Do what waits in the queue."""
+    jobs.work(queue, stopping=_stopping)
+
+
+def _stopping() -> bool:
+    # Celery sets these to an exit code, and 0 is one.
+    return any(code is not None and code is not False for code in (state.should_stop, state.should_terminate))
