@@ -1,0 +1,1 @@
+"""Where images are made: the only package that imports torch, diffusers or transformers. It runs offline."""

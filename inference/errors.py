@@ -1,0 +1,109 @@
+"""Errors of inference: why a sheet is refused, fails, or stops for now."""
+
+from __future__ import annotations
+
+from registry.errors import KuraError
+
+
+class SheetRefused(KuraError):
+    """The adapter cannot be shown on this base: nothing was rendered and nothing will be by trying again."""
+
+    code = "sheet_refused"
+
+
+class WrongBase(SheetRefused):
+    """The adapter's weights do not fit the base: another family, or other shapes."""
+
+    code = "wrong_base"
+    next_step = "Choose a base model of the adapter's own family."
+
+
+class NothingMatched(SheetRefused):
+    """Not one module of the adapter exists in the base."""
+
+    code = "nothing_matched"
+    next_step = "Choose a base model of the adapter's own family."
+
+
+class UnmatchedModules(SheetRefused):
+    """Some modules of the adapter do not exist in the base; leaving them out would show another adapter."""
+
+    code = "unmatched_modules"
+    next_step = "Check the file with `manage.py inspect`; a sheet without these modules would not be true."
+
+
+class UnsupportedAdapter(SheetRefused):
+    """The engine has no formula for this algorithm."""
+
+    code = "unsupported_adapter"
+    next_step = "The file can be kept and offered; it cannot be rendered."
+
+
+class NonFiniteAdapter(SheetRefused):
+    """A weight of the adapter is NaN or infinite."""
+
+    code = "non_finite_adapter"
+    next_step = "The file is damaged; ask its author for another."
+
+
+class NoBaseWeights(SheetRefused):
+    """No base model of this family has weights to render with."""
+
+    code = "no_base_weights"
+    next_step = "Give a base model of the family its weights folder, then render again."
+
+
+class BaseNotRenderable(SheetRefused):
+    """The base's folder is missing or not a pipeline the engine knows."""
+
+    code = "base_not_renderable"
+    next_step = "Point the base model's weights at a folder that diffusers can load."
+
+
+class NoRecipe(SheetRefused):
+    """No such recipe, or none for the family."""
+
+    code = "no_recipe"
+    next_step = "Take one of the recipes in docs/sheets.md."
+
+
+class NoAdapterFile(SheetRefused):
+    """The version has no stored file that can be rendered."""
+
+    code = "no_adapter_file"
+    next_step = "Ingest the version's safetensors file first."
+
+
+class VersionNotFound(KuraError):
+    """No version with this id."""
+
+    code = "version_not_found"
+    next_step = "Take an id that `manage.py ingest --json` printed or that the adapter's page shows."
+
+
+class SheetFailed(KuraError):
+    """Rendering went wrong in a way that another try will not mend."""
+
+    code = "sheet_failed"
+
+
+class RestoreFailed(SheetFailed):
+    """The weight-0 control differs from the base: the adapter was not taken out exactly."""
+
+    code = "restore_failed"
+    next_step = "The base was dropped from memory; report this, since no sheet of this adapter can be trusted."
+
+
+class BrokenBase(SheetFailed):
+    """The base alone gives black or non-finite pictures."""
+
+    code = "broken_base"
+    next_step = "Check the base model's weights and the precision it is loaded with."
+
+
+class RenderStopped(KuraError):
+    """The worker was asked to stop; finished batches are kept and the next run goes on from there."""
+
+    code = "render_stopped"
+    permanent = False
+    next_step = "Run it again to go on where it stopped."

@@ -1,0 +1,42 @@
+"""What the inference tests share: a tiny base in a folder, loaded once and checked to be untouched after each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from inference.engine.ladder import Engine
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers folder with a random base of 16 x 16 pixels."""
+    from tests.inference.tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def _loaded_engine(tiny_base: Path) -> Engine:
+    from inference.engine.ladder import Engine
+
+    return Engine.load(tiny_base)
+
+
+@pytest.fixture
+def engine(_loaded_engine: Engine) -> Iterator[Engine]:
+    """The tiny base in memory. A test that leaves one weight changed fails here, not in the next test."""
+    import torch
+
+    parts = (_loaded_engine.base.unet, _loaded_engine.base.text_encoder, _loaded_engine.base.vae)
+    before = [parameter.clone() for part in parts for parameter in part.parameters()]
+    yield _loaded_engine
+    after = [parameter for part in parts for parameter in part.parameters()]
+    changed = sum(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    for old, new in zip(before, after, strict=True):
+        new.data.copy_(old)
+    assert changed == 0, f"{changed} weights of the shared base were left changed"
