@@ -1,0 +1,83 @@
+"""Reads a Hugging Face model card (README.md with YAML front matter) into a Reading."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from registry.models import ClaimKind
+from registry.sources.documents import front_matter
+from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.text import line, lines, plain, text, words
+
+_EMPTY = {"", "null", "~"}
+_HEADING = re.compile(r"^#[ \t]+(\S.{0,300})$", re.MULTILINE)
+_LINK = re.compile(r"!?\[([^\]\n]{0,300})\]\([^)\n]{0,500}\)")
+# Tags that say what kind of page it is, not what is on the pictures.
+_HOUSEKEEPING = re.compile(
+    r"\A(template:.*|lora|dora|diffusers.*|text-to-image|stable-diffusion.*|safetensors|license:.*|base_model:.*|region:.*)\Z"
+)
+
+
+def read_card(document: RawDocument) -> Reading | None:
+    """What the card says, or None when it has no front matter (a plain README). Raises SidecarUnreadable.
+
+    Shapes: the fields of huggingface.co/docs/hub/model-cards; everything may be missing or of another type.
+    """
+    data, body = front_matter(document)
+    if data is None:
+        return None
+    heading = _HEADING.search(body)
+    reading = Reading(
+        document=document,
+        name=line(_LINK.sub(r"\1", heading.group(1)).replace("*", ""), 300) if heading else "",
+        description=plain(_HEADING.sub("", _LINK.sub(r"\1", text(body)), count=1)),
+        tags=[tag for tag in lines(data.get("tags"), limit=100) if not _HOUSEKEEPING.match(tag)],
+        trigger_words=[] if _empty(data.get("instance_prompt")) else words(data.get("instance_prompt")),
+        base=", ".join(bases) if (bases := lines(data.get("base_model"), limit=300, most=5)) else "",
+        base_host="huggingface",
+        claims=_license_claims(document, data),
+        pictures=list(_pictures(data.get("widget"))),
+    )
+    reading.base = reading.base[:300]
+    if reading.base:
+        reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
+    return reading
+
+
+def _empty(value: object) -> bool:
+    return not isinstance(value, str | list) or (isinstance(value, str) and value.strip().lower() in _EMPTY)
+
+
+def _license_claims(document: RawDocument, data: dict[str, Any]) -> list[ListedClaim]:
+    """One claim with the tag as written; `value` is for the reader of licenses to fill in from the wording.
+
+    Several licenses in a list do not say whether one may choose, so they count as one that is not recognized.
+    """
+    tags = [tag for tag in lines(data.get("license"), limit=100, most=10) if tag.lower() not in _EMPTY]
+    if not tags:
+        return []
+    parts = list(tags)
+    for key in ("license_name", "license_link"):
+        if (extra := line(data.get(key), 500)) and extra.lower() not in _EMPTY:
+            parts.append(f"{key}: {extra}")
+    candidates = []
+    if len(tags) == 1:
+        own = line(data.get("license_name"), 100) if tags[0].lower() == "other" else tags[0]
+        candidates = [own] if own and own.lower() not in _EMPTY else []
+    return [ListedClaim(ClaimKind.LICENSE, candidates, "; ".join(parts), document)]
+
+
+def _pictures(widget: object) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for entry in widget[:50] if isinstance(widget, list) else []:
+        output = entry.get("output") if isinstance(entry, dict) else None
+        url = line(output.get("url"), 1000) if isinstance(output, dict) else ""
+        if not url:
+            continue
+        facts = {"prompt": text(entry.get("text"), 5000)} if isinstance(entry.get("text"), str) else {}
+        parameters = entry.get("parameters")
+        if isinstance(parameters, dict) and isinstance(parameters.get("negative_prompt"), str):
+            facts["negativePrompt"] = text(parameters["negative_prompt"], 5000)
+        found.append((url, facts))
+    return found

@@ -1,0 +1,96 @@
+"""Reads Civitai's version and model JSON, wherever it was found, into a Reading."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from registry.models import ClaimKind, Source
+from registry.sources.civitai_flags import raw_flags, read_flags, stated
+from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.text import identifier, json_value, line, moment, plain, tags, words
+
+SITE = "https://civitai.com"
+_PICTURE_FACTS = ("prompt", "negativePrompt", "steps", "sampler", "cfgScale", "seed", "Size", "clipSkip")
+
+
+def read_version(
+    document: RawDocument, version: dict[str, Any], model: dict[str, Any] | None = None
+) -> Reading:
+    """What a model-version object says, with the model object it belongs to (default: its own `model`).
+
+    The flags live on the model; a version object alone, as the by-hash endpoint gives it, states no terms.
+    """
+    if not isinstance(model, dict):
+        own = version.get("model")
+        model = own if isinstance(own, dict) else {}
+    creator = model.get("creator") or version.get("creator")
+    creator_name = line(creator.get("username"), 200) if isinstance(creator, dict) else ""
+    adapter_key = identifier(version.get("modelId")) or identifier(model.get("id"))
+    version_key = identifier(version.get("id"))
+    reading = Reading(
+        document=document,
+        source=Source.CIVITAI if adapter_key else "",
+        adapter_key=adapter_key,
+        version_key=version_key if adapter_key else "",
+        url=f"{SITE}/models/{adapter_key}" if adapter_key else "",
+        name=line(model.get("name"), 300),
+        version_name=line(version.get("name"), 200),
+        creator=creator_name,
+        creator_url=f"{SITE}/user/{quote(creator_name)}" if creator_name else "",
+        description=plain(model.get("description")),
+        notes=plain(version.get("description")),
+        tags=tags(model.get("tags")),
+        trigger_words=words(version.get("trainedWords")),
+        base=line(version.get("baseModel"), 300),
+        base_host="civitai",
+        published=moment(version.get("publishedAt")),
+        claims=_claims(document, model),
+        pictures=list(_pictures(version.get("images"))),
+    )
+    if reading.base:
+        reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
+    return reading
+
+
+def version_in_model(model: dict[str, Any], sha256: str, file_name: str) -> dict[str, Any] | None:
+    """The version of a whole-model object that holds the file: by hash, else by name, else the only one."""
+    versions = _objects(model.get("modelVersions"))
+    for wanted in (lambda file: _sha256(file) == sha256.upper(), lambda file: file.get("name") == file_name):
+        for version in versions:
+            if any(wanted(file) for file in _objects(version.get("files"))):
+                return version
+    return versions[0] if len(versions) == 1 else None
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _sha256(file: dict[str, Any]) -> str:
+    hashes = file.get("hashes")
+    found = hashes.get("SHA256") if isinstance(hashes, dict) else None
+    return found.upper() if isinstance(found, str) else ""
+
+
+def _claims(document: RawDocument, model: dict[str, Any]) -> list[ListedClaim]:
+    claims = []
+    if stated(model):
+        wording = line(json.dumps(json_value(raw_flags(model)), sort_keys=True, ensure_ascii=False), 2000)
+        claims.append(ListedClaim(ClaimKind.CIVITAI_FLAGS, read_flags(model), wording, document))
+    if model.get("poi") is True:
+        # The uploader ticked "depicts an actual person"; nobody has said that this person agreed.
+        rights = {"subject": "person", "state": "unknown"}
+        claims.append(ListedClaim(ClaimKind.RIGHTS, rights, "poi: true", document))
+    return claims
+
+
+def _pictures(images: object) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for image in _objects(images)[:50]:
+        if url := line(image.get("url"), 1000):
+            meta = image.get("meta")
+            meta = meta if isinstance(meta, dict) else {}
+            found.append((url, {key: json_value(meta[key]) for key in _PICTURE_FACTS if key in meta}))
+    return found

@@ -1,0 +1,67 @@
+"""Errors of taking adapters in: one class per cause."""
+
+from __future__ import annotations
+
+from registry.errors import KuraError
+
+
+class SourceError(KuraError):
+    """Base of everything that can go wrong with a source."""
+
+    code = "source_error"
+
+
+class PathNotFound(SourceError):
+    """The file or folder to ingest does not exist or may not be read."""
+
+    code = "path_not_found"
+    next_step = "Check the path and its permissions."
+
+
+class SourceNotSupported(SourceError):
+    """SOURCE names an upstream that this release cannot read."""
+
+    code = "source_not_supported"
+    next_step = "Download the files with their sidecars into a folder and ingest that folder."
+
+
+class NoAdaptersFound(SourceError):
+    """Nothing under SOURCE can be taken in."""
+
+    code = "no_adapters_found"
+    next_step = "Name a folder that holds .safetensors files, or one such file."
+
+
+class NotAnAdapter(SourceError):
+    """The file is whole, but it is a checkpoint, a VAE or something else that Kura does not keep."""
+
+    code = "not_an_adapter"
+    next_step = "Only adapters are kept here; give the LoRA file itself."
+
+
+class SidecarUnreadable(SourceError):
+    """A sidecar or model card is not what its name says; the adapter goes in without it."""
+
+    code = "sidecar_unreadable"
+    next_step = "Repair or remove the file, then ingest again; the adapter was taken in without it."
+
+
+class SidecarTooLarge(SourceError):
+    """A sidecar is larger than any real one."""
+
+    code = "sidecar_too_large"
+    next_step = "Remove the file, then ingest again; the adapter was taken in without it."
+
+
+class UnknownBase(SourceError):
+    """--base names no base model in the table."""
+
+    code = "unknown_base"
+    next_step = "List the names with manage.py shell or the admin pages, or run manage.py seed first."
+
+
+class UnknownLicense(SourceError):
+    """--license names no license in the table."""
+
+    code = "unknown_license"
+    next_step = "Use an SPDX id or an id from docs/licenses.md; leave it out when it is not known."

@@ -1,0 +1,100 @@
+"""Listing: what a source says about one adapter and where it was read. Plain data, no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RawDocument:
+    """The exact bytes a source gave, and where: `file:NAME` for a sidecar, else the URL."""
+
+    url: str
+    body: bytes
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedClaim:
+    """One statement about terms: `kind` and `value` as in TermsClaim, `wording` as written at the source."""
+
+    kind: str
+    value: Any
+    wording: str
+    document: RawDocument | None = None
+    standing: str = "declared"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A weights file on this machine and the name the source gives it."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSample:
+    """A picture on this machine that the author shows, with the parameters stated for it."""
+
+    path: Path
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ListedVersion:
+    """One version. `source_key` None: the source has no ids, so the files' SHA256 identifies it."""
+
+    source_key: str | None
+    name: str
+    notes: str = ""
+    trigger_words: list[str] = field(default_factory=list)
+    declared_base: str = ""
+    base_host: str = ""
+    published: datetime | None = None
+    documents: list[RawDocument] = field(default_factory=list)
+    claims: list[ListedClaim] = field(default_factory=list)
+    files: list[ListedFile] = field(default_factory=list)
+    samples: list[ListedSample] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Listing:
+    """One adapter with the versions at hand. `source_key` None: identified by its first file's SHA256."""
+
+    source: str
+    source_key: str | None
+    name: str
+    source_url: str = ""
+    creator: str = ""
+    creator_url: str = ""
+    description: str = ""
+    tags: list[str] = field(default_factory=list)
+    versions: list[ListedVersion] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one sidecar says. Empty means it does not say; a merge takes the first reading that does."""
+
+    document: RawDocument
+    source: str = ""
+    adapter_key: str = ""
+    version_key: str = ""
+    url: str = ""
+    name: str = ""
+    version_name: str = ""
+    creator: str = ""
+    creator_url: str = ""
+    description: str = ""
+    notes: str = ""
+    tags: list[str] = field(default_factory=list)
+    trigger_words: list[str] = field(default_factory=list)
+    base: str = ""
+    base_host: str = ""
+    published: datetime | None = None
+    claims: list[ListedClaim] = field(default_factory=list)
+    pictures: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
