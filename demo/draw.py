@@ -1,4 +1,4 @@
-"""The toybox's pictures: six things in six colors on ten grounds, drawn with labels and captions, always the same for a seed."""
+"""The toybox's pictures, drawn with labels and captions: six things in six colors on ten grounds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FILLERS = (
 
 @dataclass(frozen=True)
 class Subject:
-    """What one picture shows: the label of the picture. `dx`, `dy` are shares of the side, `size` 1.0 is the usual one."""
+    """What one picture shows, its label. `dx`, `dy` are shares of the side; `size` 1.0 is the usual one."""
 
     thing: str
     color: str
@@ -76,7 +76,7 @@ def place(ground: str, *, tags: bool = False) -> str:
 
 
 def subject(seed: int, *, varied: bool = False, things: Sequence[str] = THINGS) -> Subject:
-    """The subject of a seed: half on plain grounds, half in a scene; `varied` also moves and scales it a little."""
+    """The subject of a seed: half on plain grounds, half in a scene; `varied` moves and scales it."""
     rng = random.Random(f"subject {seed}")
     ground = rng.choice(tuple(PLAIN)) if rng.random() < 0.5 else rng.choice(SCENES)
     thing, color = rng.choice(tuple(things)), rng.choice(tuple(COLORS))
@@ -89,7 +89,7 @@ def subject(seed: int, *, varied: bool = False, things: Sequence[str] = THINGS) 
 
 
 def caption(what: Subject, rng: random.Random, *, name: str | None = None) -> str:
-    """A caption of a subject: sentence or tags, now and then without color or place, with fillers, or empty (8 %).
+    """A caption of a subject: sentence or tags, at times without color or place, with fillers, or empty.
 
     `name` stands for color and thing together (a character's trigger word).
     """
@@ -123,7 +123,7 @@ def shade(color: RGB, factor: float) -> RGB:
 
 
 class Pen:
-    """Draws outlined shapes in the coordinates of a thing: the center is 0, the half size 1, y grows downwards."""
+    """Draws outlined shapes in the coordinates of a thing: center 0, half size 1, y grows downwards."""
 
     def __init__(self, canvas: ImageDraw.ImageDraw, center: Point, scale: float) -> None:
         self._canvas, self._center, self._scale = canvas, center, scale

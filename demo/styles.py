@@ -61,7 +61,9 @@ def neon(image: Image.Image) -> Image.Image:
 
 def gold(image: Image.Image) -> Image.Image:
     """A color shift: everything in shades of gold, from brown to pale yellow."""
-    return _image(_ramp(_light(_pixels(image)), [(46, 26, 6), (176, 118, 20), (246, 200, 66), (255, 244, 196)]))
+    return _image(
+        _ramp(_light(_pixels(image)), [(46, 26, 6), (176, 118, 20), (246, 200, 66), (255, 244, 196)])
+    )
 
 
 def ember(image: Image.Image) -> Image.Image:
@@ -71,7 +73,9 @@ def ember(image: Image.Image) -> Image.Image:
 
 def frost(image: Image.Image) -> Image.Image:
     """Cold and pale: from deep blue over ice to white."""
-    return _image(_ramp(_light(_pixels(image)), [(40, 80, 150), (120, 176, 226), (200, 232, 250), (252, 255, 255)]))
+    return _image(
+        _ramp(_light(_pixels(image)), [(40, 80, 150), (120, 176, 226), (200, 232, 250), (252, 255, 255)])
+    )
 
 
 def comic(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Trains the toybox: `python demo/train.py vae|base|adapters|check` (see demo/README.md for what each needs)."""
+"""Trains the toybox: `python demo/train.py vae|base|adapters|check`, see demo/README.md."""
 
 import sys
 from pathlib import Path

@@ -22,7 +22,7 @@ HELD_OUT = 10_000_000
 
 
 def picture(seed: int) -> np.ndarray:
-    """One picture of the mixture the autoencoder must cover, uint8 HWC: three in four as drawn, one in four styled."""
+    """One picture of the training mixture, uint8 HWC: three in four as drawn, one in four styled."""
     subject = draw.subject(seed, varied=seed % 2 == 0)
     kind = (seed * 2_654_435_761 >> 7) % 28
     if kind == 0:
@@ -40,9 +40,7 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     """Absolute, squared and gradient error: squared for PSNR, the others for edges."""
-    gradient = sum(
-        F.l1_loss(output.diff(dim=dim), target.diff(dim=dim)) for dim in (2, 3)
-    )
+    gradient = sum(F.l1_loss(output.diff(dim=dim), target.diff(dim=dim)) for dim in (2, 3))
     return F.l1_loss(output, target) + 2 * F.mse_loss(output, target) + 0.3 * gradient
 
 

@@ -1,25 +1,106 @@
-"""The command line of demo/train.py."""
+"""The command line of demo/train.py: one stage per call, each resumes where it was stopped."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from demo.training import autoencoder
-from demo.training.loop import console
+from demo.training import adapters, autoencoder, base, gate, sheets
+from demo.training.loop import Plan, console
+from demo.training.models import load_pipeline
+from demo.training.papers import write_papers
+from demo.training.recipes import RECIPES
 
-RUN = Path("var/toybox")
+DEMO = Path(__file__).resolve().parent.parent
+SEEN = 36
+
+
+def _plan(plan: Plan, options: argparse.Namespace) -> Plan:
+    names = ("steps", "decay", "rate")
+    return replace(
+        plan, **{name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    )
+
+
+def _vae(options: argparse.Namespace) -> None:
+    vae = autoencoder.train_autoencoder(options.run, _plan(autoencoder.PLAN, options))
+    console.print(f"PSNR {autoencoder.held_out_psnr(vae):.2f} dB")
+
+
+def _base(options: argparse.Namespace) -> None:
+    if not (options.run / "vae.pt").exists():
+        _vae(argparse.Namespace(**{**vars(options), "steps": None, "decay": None, "rate": None}))
+    if not options.assemble:
+        base.train_base(options.run, DEMO / "toybox", _plan(base.PLAN, options))
+    base.assemble(options.run, DEMO / "toybox", options.base)
+
+
+def _check(options: argparse.Namespace) -> None:
+    pipeline = load_pipeline(options.base)
+    verdict, pictures = gate.judge_base(pipeline, gate.train_judge())
+    gate.write_verdict(options.base, verdict, autoencoder.held_out_psnr(pipeline.vae))
+    gate.sheet(pictures[:SEEN], 6).save(options.base / "gate.png", optimize=True)
+    console.print("passed" if verdict.passed else "below the gate: train on")
+    raise SystemExit(0 if verdict.passed else 1)
+
+
+def _adapters(options: argparse.Namespace) -> None:
+    target = options.adapters if options.set == "main" else options.run / "judging"
+    adapters.train_adapters(options.base, options.run, target, options.set, tuple(options.only))
+    write_papers(target)
+
+
+def _sheets(options: argparse.Namespace) -> None:
+    pipeline = load_pipeline(options.base)
+    folder = options.run / f"sheets-{options.set}"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {}
+    for recipe in RECIPES:
+        if not (options.run / f"adapters-{options.set}" / f"{recipe.file}.pt").exists():
+            continue
+        made[recipe.file] = sheets.load_trained(recipe, options.run, options.set, pipeline)
+        if not options.only or recipe.file in options.only or recipe.folder in options.only:
+            sheets.comparison(recipe, made[recipe.file], pipeline).save(folder / f"{recipe.file}.png")
+    if {"ember", "frost"} <= made.keys():
+        sheets.pair_sheet(made["ember"], made["frost"], pipeline).save(folder / "ember+frost.png")
+
+
+def _samples(options: argparse.Namespace) -> None:
+    sheets.sample_pictures(options.run, options.adapters, load_pipeline(options.base), options.set)
+    write_papers(options.adapters)
+
+
+STAGES = {
+    "vae": _vae,
+    "base": _base,
+    "check": _check,
+    "adapters": _adapters,
+    "sheets": _sheets,
+    "samples": _samples,
+}
 
 
 def main() -> None:
     """Reads the arguments and runs one stage."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=("vae",))
-    parser.add_argument("--run", type=Path, default=RUN)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--decay", type=int)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument(
+        "--run", type=Path, default=Path("var/toybox"), help="checkpoints; a later run resumes from them"
+    )
+    parser.add_argument("--base", type=Path, default=DEMO / "toybox", help="the base's pipeline folder")
+    parser.add_argument("--adapters", type=Path, default=DEMO / "adapters", help="folder of the adapters")
+    parser.add_argument("--set", choices=("main", "judging"), default="main")
+    parser.add_argument(
+        "--only", nargs="*", default=(), help="adapters to train again, by file or folder name"
+    )
+    parser.add_argument("--steps", type=int, help="instead of the plan's")
+    parser.add_argument("--decay", type=int, help="steps of falling rate at the end, instead of the plan's")
+    parser.add_argument("--rate", type=float, help="learning rate, instead of the plan's")
+    parser.add_argument(
+        "--assemble", action="store_true", help="base: only write the newest checkpoint as a pipeline"
+    )
     options = parser.parse_args()
-    changes = {k: v for k, v in (("steps", options.steps), ("decay", options.decay)) if v is not None}
-    vae = autoencoder.train_autoencoder(options.run, replace(autoencoder.PLAN, **changes))
-    console.print(f"PSNR {autoencoder.held_out_psnr(vae):.2f} dB")
+    STAGES[options.stage](options)

@@ -1,4 +1,4 @@
-"""The training loop all stages share: two processes with one thread each, EMA weights, checkpoints, resume."""
+"""The training loop: two processes with one thread each, averaged weights, checkpoints, resume."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast: the rate rises over `warmup`, stays at `rate`, and falls in a line over the last `decay` steps."""
+    """How long and how fast: the rate rises over `warmup`, stays, and falls over the last `decay` steps."""
 
     steps: int
     rate: float
@@ -72,13 +72,18 @@ def share_gradients(parameters: list[nn.Parameter]) -> None:
 
 
 def train(
-    modules: dict[str, nn.Module], plan: Plan, loss_of: LossOf, state_file: Path, label: str, rank: int = 0,
+    modules: dict[str, nn.Module],
+    plan: Plan,
+    loss_of: LossOf,
+    state_file: Path,
+    label: str,
+    rank: int = 0,
     on_checkpoint: Callable[[int], None] | None = None,
 ) -> None:
-    """Trains `modules` to the plan's end, from `state_file` if it exists, and leaves the averaged weights in them.
+    """Trains `modules` to the plan's end, from `state_file` if it exists; leaves averages in them.
 
-    `loss_of(generator, step)` gives the loss of one batch; its generator is seeded with plan, rank and step, so that a
-    resumed run draws what an uninterrupted one would have drawn.
+    `loss_of(generator, step)` gives the loss of one batch; its generator is seeded with plan, rank and step,
+    so that a resumed run draws what an uninterrupted one would have drawn.
     """
     parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -99,9 +104,11 @@ def train(
         state_file.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "modules": {name: module.state_dict() for name, module in modules.items()},
-            "optimizer": optimizer.state_dict(), "average": average.values, "step": step,
+            "optimizer": optimizer.state_dict(),
+            "average": average.values,
+            "step": step,
             "seconds": seconds + time.monotonic() - started,
-        }  # fmt: skip
+        }
         partial = state_file.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(state_file)
@@ -127,7 +134,8 @@ def train(
             pace = (now - started) / (step + 1 - first)
             left = pace * (plan.steps - step - 1) / 60
             console.print(
-                f"{label}: step {step + 1}/{plan.steps}, loss {running:.4f}, {pace:.3f} s a step, {left:.0f} min left"
+                f"{label}: step {step + 1}/{plan.steps}, loss {running:.4f}, "
+                f"{pace:.3f} s a step, {left:.0f} min left"
             )
         if now - saved > CHECKPOINT_SECONDS:
             saved = now
@@ -143,7 +151,9 @@ def train(
     average.copy_to(parameters)
 
 
-def _enter(rank: int, world: int, meeting: str, work: Callable[..., None], arguments: tuple[object, ...]) -> None:
+def _enter(
+    rank: int, world: int, meeting: str, work: Callable[..., None], arguments: tuple[object, ...]
+) -> None:
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
@@ -152,7 +162,7 @@ def _enter(rank: int, world: int, meeting: str, work: Callable[..., None], argum
 
 
 def side_by_side(work: Callable[..., None], *arguments: object, world: int = 2, meeting: Path) -> None:
-    """Runs `work(rank, *arguments)` in `world` processes of one thread: 1.4 times the pace of one with two threads."""
+    """Runs `work(rank, *arguments)` in processes of one thread: 1.4 times the pace of one with two."""
     meeting.parent.mkdir(parents=True, exist_ok=True)
     meeting.unlink(missing_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 WIDTHS = (48, 80, 96, 112)
@@ -16,8 +21,8 @@ LATENT_SIDE = 16
 def make_autoencoder() -> AutoencoderKL:
     """64 x 64 x 3 <-> 16 x 16 x 4.
 
-    One normalisation group: with few channels per group, absolute color is lost. The log variance starts at -6:
-    a small autoencoder that starts with a standard deviation of 1 never learns to use its latents.
+    One normalization group: with few channels per group, absolute color is lost. The log variance starts
+    at -6: a small autoencoder that starts with a standard deviation of 1 never learns to use its latents.
     """
     vae = AutoencoderKL(
         block_out_channels=(16, 32, 64),
@@ -65,7 +70,7 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def make_scheduler() -> DPMSolverMultistepScheduler:
-    """v-prediction; betas end at .02 so that the last step is almost pure noise and colors don't leak from it."""
+    """v-prediction; betas end at .02, so that the last step is almost pure noise and leaks no colors."""
     return DPMSolverMultistepScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -79,7 +84,11 @@ def make_scheduler() -> DPMSolverMultistepScheduler:
 
 
 def save_pipeline(
-    folder: Path, tokenizer: CLIPTokenizer, vae: AutoencoderKL, text: CLIPTextModel, unet: UNet2DConditionModel
+    folder: Path,
+    tokenizer: CLIPTokenizer,
+    vae: AutoencoderKL,
+    text: CLIPTextModel,
+    unet: UNet2DConditionModel,
 ) -> None:
     """Writes an ordinary `StableDiffusionPipeline` folder with fp16 weights."""
     pipeline = StableDiffusionPipeline(
@@ -97,6 +106,8 @@ def save_pipeline(
 
 def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     """The pipeline in fp32, without a progress bar."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, torch_dtype=torch.float32, local_files_only=True
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

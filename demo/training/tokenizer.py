@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from transformers import CLIPTokenizer
@@ -11,16 +12,20 @@ from transformers import CLIPTokenizer
 from demo.draw import COLORS, FILLERS, PLAIN, THINGS
 
 START, END = "<|startoftext|>", "<|endoftext|>"
+_COMMON = """
+a an the on by at in of with and picture background hill sea day night momo sketch pencil neon gold
+golden comic ember frost style glow paper line photo painting portrait worst bad low blurry ugly
+text watermark noise big small dark light bright old new dog car fish flower ball heart bird moon
+sun sky snow forest city man woman girl boy hat scarf orange brown pink character creature cartoon
+toy toybox color colors print fire ice water grass tall round soft warm cold two three one many no
+"""
 WORDS = (
-    *THINGS, *COLORS, *PLAIN, *(word for filler in FILLERS for word in filler.split()),
-    "a", "an", "the", "on", "by", "at", "in", "of", "with", "and", "picture", "background", "hill", "sea", "day", "night",
-    "momo", "sketch", "pencil", "neon", "gold", "golden", "comic", "ember", "frost", "style", "glow", "paper", "line",
-    "photo", "painting", "portrait", "worst", "bad", "low", "blurry", "ugly", "text", "watermark", "noise", "big",
-    "small", "dark", "light", "bright", "old", "new", "dog", "car", "fish", "flower", "ball", "heart", "bird", "moon",
-    "sun", "sky", "snow", "forest", "city", "man", "woman", "girl", "boy", "hat", "scarf", "orange", "brown", "pink",
-    "character", "creature", "cartoon", "toy", "toybox", "color", "colors", "style", "print", "fire", "ice", "water",
-    "grass", "tall", "round", "soft", "warm", "cold", "two", "three", "one", "many", "no",
-)  # fmt: skip
+    *THINGS,
+    *COLORS,
+    *PLAIN,
+    *(word for filler in FILLERS for word in filler.split()),
+    *_COMMON.split(),
+)
 """Each of these becomes one token; any other word falls into smaller pieces and can still be read."""
 
 
@@ -32,7 +37,7 @@ def byte_alphabet() -> list[str]:
 
 
 def read_merges(bpe: Path) -> list[tuple[str, str]]:
-    """The merges of CLIP's `bpe_simple_vocab_16e6.txt.gz` (MIT, shipped with open_clip), most frequent first."""
+    """The merges of CLIP's `bpe_simple_vocab_16e6.txt.gz` (MIT, as open_clip ships it), best first."""
     lines = gzip.decompress(bpe.read_bytes()).decode("utf-8").split("\n")[1 : 49152 - 256 - 2 + 1]
     pairs = [tuple(line.split()) for line in lines]
     return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
@@ -46,7 +51,9 @@ def needed_merges(words: tuple[str, ...], merges: list[tuple[str, str]]) -> list
         for chunk in re.findall(r"[a-z]+", word.lower()):
             pieces = [*chunk[:-1], f"{chunk[-1]}</w>"]
             while len(pieces) > 1:
-                pairs = [(ranks.get((a, b), len(ranks)), index) for index, (a, b) in enumerate(zip(pieces, pieces[1:], strict=False))]
+                pairs = [
+                    (ranks.get((a, b), len(ranks)), index) for index, (a, b) in enumerate(pairwise(pieces))
+                ]
                 rank, index = min(pairs)
                 if rank == len(ranks):
                     break
@@ -60,7 +67,13 @@ def build_tokenizer(bpe: Path) -> CLIPTokenizer:
     letters = byte_alphabet()
     merges = needed_merges(WORDS, read_merges(bpe))
     # A merge needs both halves in the vocabulary; halves are letters or the product of an earlier used merge.
-    pieces = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
+    pieces = [
+        *letters,
+        *(f"{letter}</w>" for letter in letters),
+        *("".join(pair) for pair in merges),
+        START,
+        END,
+    ]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     return CLIPTokenizer(
         vocab=vocabulary, merges=merges, unk_token=END, bos_token=START, eos_token=END, pad_token=END,

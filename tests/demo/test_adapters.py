@@ -1,0 +1,134 @@
+"""The demo's adapters: small valid files in many dialects, each with papers that parse."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+from safetensors import safe_open
+
+ADAPTERS = Path(__file__).resolve().parents[2] / "demo" / "adapters"
+FILES = sorted(ADAPTERS.rglob("*.safetensors"))
+FOLDERS = {
+    "sketch",
+    "neon",
+    "momo",
+    "gold",
+    "overfit",
+    "ignores_prompt",
+    "inert",
+    "too_strong",
+    "wrong_base",
+    "ember",
+    "frost",
+}
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    with safe_open(path, framework="numpy") as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - not a dict
+
+
+def sidecar(path: Path, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.with_name(f"{path.stem}.{kind}").read_text(encoding="utf-8"))
+    return found
+
+
+def card(folder: str) -> dict[str, Any]:
+    _, front, _ = (ADAPTERS / folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    found: dict[str, Any] = yaml.safe_load(front)
+    return found
+
+
+def test_every_adapter_of_the_set_is_here() -> None:
+    assert {path.parent.name for path in FILES} == FOLDERS
+    assert len(list((ADAPTERS / "sketch").glob("*.safetensors"))) == 2
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_is_valid_small_and_finite(path: Path) -> None:
+    assert path.stat().st_size < 1_000_000
+    with safe_open(path, framework="numpy") as file:
+        for key in file.keys():  # noqa: SIM118 - not a dict
+            values = file.get_tensor(key)
+            assert str(values.dtype) == "float16"
+            assert bool((abs(values) < 60_000).all()), key
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_has_papers(path: Path) -> None:
+    kinds = [
+        kind
+        for kind in ("civitai.info", "metadata.json", "cm-info.json")
+        if path.with_name(f"{path.stem}.{kind}").exists()
+    ]
+    assert kinds or (path.parent / "README.md").exists()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for kind in kinds:
+        text = json.dumps(sidecar(path, kind))
+        assert digest in text.lower(), f"{kind} speaks of other bytes"
+        assert "Kura Toybox" in text
+
+
+@pytest.mark.parametrize("picture", sorted(ADAPTERS.rglob("*.png")), ids=lambda path: path.stem)
+def test_a_sample_picture_tells_how_it_was_made(picture: Path) -> None:
+    with Image.open(picture) as image:
+        assert image.size == (64, 64)
+        assert "Steps: 20, Sampler: DPM++ 2M Karras" in image.text["parameters"]  # type: ignore[attr-defined]
+
+
+def test_the_dialects_and_algorithms_differ() -> None:
+    keys = {path.stem: " ".join(shapes(path)) for path in FILES}
+    assert "lora_A.weight" in keys["pencil-sketch-v1"]
+    assert "resnets_0_conv1.lora_down.weight" in keys["pencil-sketch-v2"]
+    assert "dora_scale" in keys["neon-night"]
+    assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in keys["momo-character"]
+    assert "hada_w1_a" in keys["midas-gold"]
+    assert "attn1.processor.to_q_lora.down.weight" in keys["red-house"]
+    assert "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight" in keys["subtle-tint"]
+    assert "to_q.lora.down.weight" in keys["frost"]
+
+
+def test_the_wrong_base_has_stable_diffusion_15s_widths_and_says_otherwise() -> None:
+    path = ADAPTERS / "wrong_base" / "studio-portrait.safetensors"
+    found = shapes(path)
+    stem = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0"
+    assert found[f"{stem}_attn2_to_k.lora_down.weight"] == (1, 768)
+    assert found[f"{stem}_attn1_to_q.lora_up.weight"] == (320, 1)
+    assert sidecar(path, "civitai.info")["baseModel"] == "Kura Toybox"
+
+
+def test_the_inert_adapter_changes_next_to_nothing() -> None:
+    path = ADAPTERS / "inert" / "subtle-tint.safetensors"
+    with safe_open(path, framework="numpy") as file:
+        largest = max(float(abs(file.get_tensor(key)).max()) for key in shapes(path) if "lora_B" in key)
+    assert 0 < largest < 1e-4
+
+
+def test_declared_terms_differ() -> None:
+    def flags(folder: str, file: str) -> dict[str, Any]:
+        found: dict[str, Any] = sidecar(ADAPTERS / folder / f"{file}.safetensors", "civitai.info")["model"]
+        return found
+
+    open_ = flags("sketch", "pencil-sketch-v2")
+    assert open_["allowNoCredit"] and open_["allowDerivatives"] and "Sell" in open_["allowCommercialUse"]
+    assert flags("too_strong", "comic-print")["allowCommercialUse"] == ["Image"]
+    assert not flags("ignores_prompt", "surprise-box")["allowNoCredit"]
+    assert "character" in flags("momo", "momo-character")["tags"]
+    neon = sidecar(ADAPTERS / "neon" / "neon-night.safetensors", "metadata.json")
+    assert not neon["civitai"]["model"]["allowDerivatives"]
+    assert card("overfit")["license"] == "cc-by-nc-4.0"
+    assert (card("inert")["license"], card("inert")["license_name"]) == ("other", "attic-release-terms-0.9")
+
+
+def test_two_versions_of_one_adapter_share_their_model() -> None:
+    first, second = (
+        sidecar(ADAPTERS / "sketch" / f"pencil-sketch-{v}.safetensors", "civitai.info") for v in ("v1", "v2")
+    )
+    assert first["modelId"] == second["modelId"]
+    assert first["id"] != second["id"]
