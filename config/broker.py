@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kombu import Exchange, Queue
+
 from config.env import ConfigError
 
-# A soft end, then a hard one; every time limit of a broker must be longer than the hard one.
-SOFT_LIMIT = 1500
-HARD_LIMIT = 1800
-UNSEEN_AGAIN_AFTER = 4 * HARD_LIMIT
+# A message waits behind a worker's running job, at most so long before the broker offers it to another one.
+UNSEEN_AGAIN_AFTER = 7200
+
+
+def _queues(arguments: dict[str, str]) -> list[Queue]:
+    """The two queues, on the nameless exchange that knows every queue and so needs no binding."""
+    return [
+        Queue(name, exchange=Exchange(""), routing_key=name, queue_arguments=arguments)
+        for name in ("cpu", "gpu")
+    ]
 
 
 def celery_settings(url: str, folder: Path) -> dict[str, Any]:
@@ -25,10 +33,9 @@ def celery_settings(url: str, folder: Path) -> dict[str, Any]:
         "CELERY_BROKER_URL": url,
         "CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP": True,
         "CELERY_TASK_IGNORE_RESULT": True,
-        "CELERY_TASK_ACKS_LATE": True,
-        "CELERY_TASK_REJECT_ON_WORKER_LOST": True,
         "CELERY_TASK_DEFAULT_QUEUE": "cpu",
-        "CELERY_TASK_CREATE_MISSING_QUEUES": True,
+        "CELERY_TASK_QUEUES": _queues({}),
+        "CELERY_TASK_CREATE_MISSING_QUEUES": False,
         "CELERY_WORKER_PREFETCH_MULTIPLIER": 1,
         "CELERY_WORKER_ENABLE_REMOTE_CONTROL": False,
         "CELERY_WORKER_SEND_TASK_EVENTS": False,
@@ -39,11 +46,13 @@ def celery_settings(url: str, folder: Path) -> dict[str, Any]:
     if scheme == "filesystem":
         messages = folder / "messages"
         return common | {
+            # Kombu warns about an address without a host.
+            "CELERY_BROKER_URL": "filesystem://localhost",
             "CELERY_BROKER_TRANSPORT_OPTIONS": {
                 # One folder for both directions: every process reads what any process writes.
                 "data_folder_in": str(messages),
                 "data_folder_out": str(messages),
-                "control_folder": str(folder / "control"),
+                "control_folder": str(folder / "messages"),
                 "store_processed": False,
                 "polling_interval": 0.2,
             },
@@ -59,7 +68,7 @@ def celery_settings(url: str, folder: Path) -> dict[str, Any]:
         }
     if scheme in {"amqp", "amqps", "pyamqp"}:
         return common | {
-            "CELERY_TASK_DEFAULT_QUEUE_TYPE": "quorum",
+            "CELERY_TASK_QUEUES": _queues({"x-queue-type": "quorum"}),
             "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,
             "CELERY_BROKER_TRANSPORT_OPTIONS": {"confirm_publish": True},
         }

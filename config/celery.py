@@ -6,7 +6,11 @@ import os
 
 from celery import Celery
 
+from config import file_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+file_broker.register()
 
 app = Celery("kura")
 app.config_from_object("django.conf:settings", namespace="CELERY")

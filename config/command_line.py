@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from config.env import ConfigError
 from registry.errors import KuraError
 
 
-def run(execute: Callable[[list[str]], None], argv: Sequence[str]) -> int:
-    """Run `execute(argv)`; return the exit code (0 done, 1 failed with a known cause, 130 interrupted)."""
+def report(command: Callable[[], int | None]) -> int:
+    """The exit code: the command's own or 0, 1 when it failed with a known cause, 130 when interrupted."""
     try:
-        execute(list(argv))
+        return command() or 0
     except ConfigError as error:
         return _fail(f"{error.code}: {error}")
     except KuraError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 def _fail(text: str) -> int:

@@ -165,6 +165,15 @@ STORAGES: dict[str, dict[str, Any]] = {
     },
 }
 
+# Who sends a file's bytes: this process, nginx by X-Accel-Redirect, or the storage by a signed address.
+DOWNLOAD_BACKEND = env_choice("DOWNLOAD_BACKEND", "internal", ("internal", "xaccel", "redirect"))
+XACCEL_PREFIX = env_str("XACCEL_PREFIX", "/protected-blobs/")
+
+# --- Vetting -------------------------------------------------------------------------------------------------------
+
+# A file whose terms forbid this act is not handed out, however well it is vetted.
+DOWNLOAD_ACT = env_str("DOWNLOAD_ACT", "use_privately")
+
 # --- Language and time --------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
@@ -180,8 +189,16 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    # The first one names the scheme of a 401: programs are asked for a bearer token.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "catalog.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["catalog.api.permissions.ReadUnlessLoginRequired"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "catalog.api.negotiation.AlwaysJSON",
+    "EXCEPTION_HANDLER": "catalog.api.problems.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -189,6 +206,19 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "License-aware catalog of LoRA adapters.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["catalog.api.permissions.ReadUnlessLoginRequired"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_COERCE_PATH_PK_SUFFIX": True,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "OutcomeEnum": "catalog.search.query.OUTCOMES",
+        "VettingEnum": "registry.models.adapters.Vetting",
+        "SourceEnum": "registry.models.adapters.Source",
+        "FileStateEnum": "registry.models.files.FileState",
+        "JobStateEnum": "registry.models.jobs.JobState",
+        "SheetStateEnum": "inference.models.SheetState",
+        "ReviewActionEnum": "registry.models.vetting.ReviewAction",
+    },
 }
 
 # --- Celery: a message only wakes a worker, so nothing is lost with a message --
