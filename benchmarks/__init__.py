@@ -1,0 +1,1 @@
+"""Measured ratios, one command and one table each: `python -m benchmarks NAME`."""

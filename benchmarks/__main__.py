@@ -1,0 +1,29 @@
+"""Run benchmarks by name: `python -m benchmarks [NAME ...]`; without a name, all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from benchmarks import digests
+from benchmarks.harness import Row, report
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"digests": digests.run}
+
+
+def main(names: list[str]) -> int:
+    """0 when every row with a target met it, 1 when one missed, 2 for a name that does not exist."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.stderr.write(f"no_such_benchmark: {', '.join(unknown)}. There are: {', '.join(BENCHMARKS)}.\n")
+        return 2
+    missed = False
+    for name in names or BENCHMARKS:
+        rows = BENCHMARKS[name]()
+        report(name, rows)
+        missed = missed or any(row.met is False for row in rows)
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""Rows of a benchmark: how they are timed, printed and written to benchmarks/results/NAME.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `against` is the other side's figure from the same run, in the same unit; `ratio` is ours to
+    theirs as the row's id says; `met` compares `ratio` (or `value`, where there is no other side) with `target`."""
+
+    id: str
+    value: float
+    unit: str
+    against: float | None = None
+    ratio: float | None = None
+    target: float | None = None
+    met: bool | None = None
+
+
+def at_least(id: str, value: float, unit: str, *, against: float, target: float) -> Row:
+    """A row that is met when ours is at least `target` times theirs."""
+    ratio = value / against
+    return Row(id, value, unit, against, ratio, target, ratio >= target)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def alternate(
+    ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int
+) -> tuple[float, float]:
+    """Best wall time of each in `rounds` turns taken alternately, so that a busy machine troubles both alike."""
+    pairs = [(seconds_of(ours), seconds_of(theirs)) for _ in range(rounds)]
+    return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def report(name: str, rows: Sequence[Row]) -> Path:
+    """Print the table and write the JSON; returns the file's path. Raises ValueError for a benchmark without rows."""
+    if not rows:
+        raise ValueError(f"benchmark {name} measured nothing")
+    table = Table(title=f"{name} - {machine()}")
+    for column in ("row", "ours", "against", "ratio", "target", "met"):
+        table.add_column(column, justify="left" if column == "row" else "right")
+    for row in rows:
+        table.add_row(
+            row.id,
+            f"{row.value:.3g} {row.unit}",
+            "" if row.against is None else f"{row.against:.3g} {row.unit}",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.target is None else f"{row.target:.2f}",
+            "" if row.met is None else ("yes" if row.met else "NO"),
+        )
+    Console().print(table)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {"name": name, "machine": machine(), "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return path
