@@ -106,9 +106,27 @@ class Withdrawn(DownloadRefused):
     next_step = "Stop using the file; the version's reviews say why it was withdrawn."
 
 
-class BytesMissing(KuraError):
-    """A blob's row exists but the storage has not got its bytes."""
+class RangeNotSatisfiable(KuraError):
+    """A byte range lies wholly past the end of the file."""
 
-    code = "bytes_missing"
-    permanent = False
-    next_step = "Ingest the file again; an administrator should look at the storage."
+    code = "range_not_satisfiable"
+    next_step = "Ask for bytes below the length in Content-Range, or for the whole file."
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file has {size} bytes and the range begins after them.")
+        # RFC 9110, section 14.4: how a client that resumes learns the length.
+        self.headers = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
+
+
+class PreconditionFailed(KuraError):
+    """If-Match names another content than the one stored here."""
+
+    code = "precondition_failed"
+    next_step = "Start the download again without If-Match."
+
+
+class BackendUnusable(KuraError):
+    """DOWNLOAD_BACKEND=redirect needs a storage that can sign addresses."""
+
+    code = "download_backend_unusable"
+    next_step = "Set DOWNLOAD_BACKEND=internal, or store blobs in S3."

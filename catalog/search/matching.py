@@ -87,7 +87,7 @@ class Question:
                 bases |= tree.under(slug)
         return cls(query, tree, read_query(query.text), frozenset(bases), outcomes)
 
-    def versions(self, *, without: str = "") -> QuerySet[Version]:
+    def versions(self, *, without: str = "") -> QuerySet[Any]:
         """Versions that meet every condition, the ones of facet `without` aside."""
         found = annotated()
         conditions = self._conditions()
@@ -149,7 +149,7 @@ class Matches(Func):
     output_field = BooleanField()
 
 
-def annotated() -> QuerySet[Version]:
+def annotated() -> QuerySet[Any]:
     """Versions with `effective_base` (id or null), `algorithm` (text, empty = not read) and `has_sheet`.
 
     The base is the reviewer's decision, else the declared one, else the family read from the weights. Where

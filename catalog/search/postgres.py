@@ -11,7 +11,6 @@ from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Lower
-from registry.verdicts import outcomes_by_profile
 
 from catalog.errors import BadQuery
 from catalog.models import SearchDocument
@@ -22,6 +21,7 @@ from catalog.search.query import UNKNOWN, SearchQuery
 from catalog.search.refresh import behind, refresh
 from inference.models import Sheet, SheetState
 from registry.models import Adapter, Inspection, Version
+from registry.verdicts import outcomes_by_profile, verdict_of_profile
 
 
 class PostgresIndex:
@@ -138,12 +138,13 @@ def _hits(adapters: Sequence[Any], question: Question) -> list[SearchHit]:
     for adapter in adapters:
         version = versions[adapter.newest_matching]
         version.adapter = adapter
+        outcome, conditions = _verdict(question.query, version)
         hits.append(
             SearchHit(
                 adapter=adapter,
                 version=version,
-                outcome=_outcome(question, version),
-                conditions=[],
+                outcome=outcome,
+                conditions=conditions,
                 sheet=sheets.get(version.pk),
                 base_label=question.tree.label(version),
                 inspection=readings.get(version.pk),
@@ -152,9 +153,11 @@ def _hits(adapters: Sequence[Any], question: Question) -> list[SearchHit]:
     return hits
 
 
-def _outcome(question: Question, version: Version) -> str | None:
-    if not question.query.act:
-        return None
-    if version.terms_profile_id is None:
-        return UNKNOWN
-    return question.outcomes.get(version.terms_profile_id, UNKNOWN)
+def _verdict(query: SearchQuery, version: Version) -> tuple[str | None, list[str]]:
+    """Outcome and conditions for the act that was asked; terms that nobody has read yet are unknown."""
+    if not query.act:
+        return None, []
+    if version.terms_profile is None:
+        return UNKNOWN, []
+    verdict = verdict_of_profile(version.terms_profile, query.act, query.facts)
+    return verdict.outcome, list(verdict.conditions)

@@ -12,6 +12,9 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from catalog.errors import BadQuery
+from registry.licensing import ACTS, LicensingError
+from registry.licensing.errors import not_one_of
+from registry.licensing.facts import read_facts
 from registry.models import Source, Vetting
 
 OUTCOMES = ("allowed", "conditional", "unknown", "forbidden")
@@ -125,13 +128,13 @@ class SearchQuery:
         if name in MULTI:
             held = getattr(self, MULTI[name])
             wanted = _multi(name, [*held, value])
-            return dataclasses.replace(self, after="", **{MULTI[name]: wanted})
+            return self._with({MULTI[name]: wanted})
         if name in SINGLE:
-            return dataclasses.replace(self, after="", **{SINGLE[name]: _single(name, [value])})
+            return self._with({SINGLE[name]: _single(name, [value])})
         if name == "after":
             return dataclasses.replace(self, after=_text(name, value, CURSOR_MAX))
         if name == "limit":
-            return dataclasses.replace(self, after="", limit=_limit(value))
+            return self._with({"limit": _limit(value)})
         raise BadQuery(name, "no such parameter")
 
     def without(self, name: str, value: str | None = None) -> Self:
@@ -144,16 +147,19 @@ class SearchQuery:
             raise BadQuery(name, "no such parameter")
         if name in MULTI and value is not None:
             kept = tuple(each for each in getattr(self, attribute) if each != value)
-            return dataclasses.replace(self, after="", **{attribute: kept})
-        changes: dict[str, Any] = {"after": "", attribute: _DEFAULTS[attribute]}
+            return self._with({attribute: kept})
+        changes: dict[str, Any] = {attribute: _DEFAULTS[attribute]}
         if name == "act":
             changes["outcomes"] = ()
-        return dataclasses.replace(self, **changes)
+        return self._with(changes)
 
     def toggle(self, name: str, value: str) -> Self:
         """Without the value where it is chosen, else with it: where a facet's check box leads."""
         chosen = (name, value) in self.params()
         return self.without(name, value) if chosen else self.with_(name, value)
+
+    def _with(self, changes: dict[str, Any]) -> Self:
+        return dataclasses.replace(self, **({"after": ""} | changes))
 
     def chips(self) -> list[tuple[str, str]]:
         """The active filters as (parameter, value): what a page shows on top with a cross to remove each."""
@@ -205,6 +211,8 @@ def _single(name: str, values: list[str]) -> Any:
         if raw and raw not in SORTS:
             raise BadQuery(name, f"{raw!r} is not one of {', '.join(SORTS)}")
         return raw or "newest"
+    if name == "act" and raw and raw not in ACTS:
+        raise BadQuery(name, f"no act {raw[:60]!r}. {not_one_of(raw[:60], ACTS)}")
     return _text(name, raw, TEXT_MAX if name == "q" else VALUE_MAX)
 
 
@@ -242,9 +250,15 @@ def _facts(raw: str) -> dict[str, Any]:
     try:
         read = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise BadQuery("facts", 'must be a JSON object such as {"revenue_usd": 5000}') from None
+        raise BadQuery("facts", 'must be a JSON object such as {"territory": "EU"}') from None
     if not isinstance(read, dict):
         raise BadQuery("facts", "must be a JSON object")
+    try:
+        read_facts(read)
+    except LicensingError as error:
+        raise BadQuery("facts", error.message) from None
+    except OverflowError:
+        raise BadQuery("facts", "a number is too large") from None
     return read
 
 

@@ -42,14 +42,12 @@ def refresh(adapters: Collection[int]) -> int:
 def consume(batch: int = BATCH) -> int:
     """Read the next changes and refresh the adapters they name; returns how many changes were read.
 
-    Numbers of the log are given out before their transactions commit, so a smaller one can appear after a
-    larger one was read. Only rows older than every running transaction are read; the sweep covers the rest.
+    The log's writers queue, so a smaller number never appears after a larger one was read.
     """
     with transaction.atomic():
         cursor = _cursor()
         changes = list(
             Change.objects.filter(pk__gt=cursor.last_change)
-            .extra(where=["age(registry_change.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)"])
             .order_by("pk")
             .values_list("pk", "version__adapter_id")[:batch]
         )

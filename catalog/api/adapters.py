@@ -1,0 +1,92 @@
+"""adapters/ and versions/: searching the catalog, and one adapter or version with its facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.mixins import RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.viewsets import ViewSet
+
+from catalog.api.lists import ListViewSet, whole_versions
+from catalog.api.schema import SEARCH_PARAMETERS
+from catalog.api.serializers import AdapterDetail, AdapterHit, CheckShape, FacetsShape, VersionShape
+from catalog.search import SearchHit, SearchQuery, search
+from registry.models import Adapter, Check
+
+# An adapter shows so many of its newest versions; versions/?adapter=ID lists all.
+VERSIONS_SHOWN = 100
+
+_page = inline_serializer(
+    "AdapterPage",
+    {
+        "results": AdapterHit(many=True),
+        "next": serializers.URLField(allow_null=True),
+        "count": serializers.IntegerField(allow_null=True),
+    },
+)
+
+
+class Adapters(ViewSet):
+    """What the catalog holds."""
+
+    @extend_schema(operation_id="adapters_list", parameters=SEARCH_PARAMETERS, responses=_page)
+    def list(self, request: Request) -> Response:
+        """Adapters that match, each with its newest matching version and, for an act, the verdict."""
+        page = search(SearchQuery.from_params(request.query_params, strict=True))
+        following = (
+            replace_query_param(request.build_absolute_uri(), "after", page.next) if page.next else None
+        )
+        context = {"request": request}
+        results = AdapterHit([_hit(hit) for hit in page.hits], many=True, context=context).data
+        return Response({"results": results, "next": following, "count": page.count})
+
+    @extend_schema(parameters=SEARCH_PARAMETERS, responses=FacetsShape)
+    @action(detail=False)
+    def facets(self, request: Request) -> Response:
+        """The facets of the same search: every value with the number of adapters it would leave."""
+        page = search(SearchQuery.from_params(request.query_params, strict=True))
+        return Response(FacetsShape(page).data)
+
+    @extend_schema(responses=AdapterDetail)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One adapter with its newest versions."""
+        newest = whole_versions().order_by("-created", "-id")[:VERSIONS_SHOWN]
+        adapters = Adapter.objects.select_related("creator").prefetch_related(
+            Prefetch("versions", queryset=newest, to_attr="newest_versions")
+        )
+        adapter = get_object_or_404(adapters, pk=pk)
+        return Response(AdapterDetail(adapter, context={"request": request}).data)
+
+
+class Versions(RetrieveModelMixin, ListViewSet):
+    """Versions of adapters, in the Version contract's shape."""
+
+    serializer_class = VersionShape
+    filterset_fields = ["adapter", "vetting", "detected_family", "files__blob"]
+    queryset = whole_versions()
+
+    @extend_schema(responses=CheckShape(many=True), filters=False)
+    @action(detail=True, pagination_class=None)
+    def checks(self, request: Request, pk: int) -> Response:
+        """The gates of the version's vetting, each with its outcome and reason."""
+        version = get_object_or_404(whole_versions(), pk=pk)
+        return Response(CheckShape(Check.objects.filter(version=version), many=True).data)
+
+
+def _hit(hit: SearchHit) -> Any:
+    """The serializer reads attributes: the hit's own ones are laid over the adapter's."""
+    adapter: Any = hit.adapter
+    adapter.version = hit.version
+    adapter.version.sheet_id = hit.sheet.pk if hit.sheet else None
+    adapter.base = hit.base_label
+    adapter.outcome = hit.outcome
+    adapter.conditions = hit.conditions
+    return adapter

@@ -1,0 +1,53 @@
+"""What the list views share: known parameters only, keyset pages, whole rows with few queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from catalog.api.pagination import KeysetPagination
+from catalog.errors import BadQuery
+from inference.models import Sheet, SheetState
+from registry.models import Version
+
+PAGING = {"after", "limit"}
+
+
+class ListViewSet(ListModelMixin, GenericViewSet[Any]):
+    """A keyset list. `filterset_fields` names the filters; any other parameter is refused.
+
+    A program that misspells a filter must not be answered as if it had not asked for one.
+    """
+
+    pagination_class = KeysetPagination
+    filter_backends = [DjangoFilterBackend]
+    filterset_fields: list[str] = []
+    keyset = "-pk"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """One page of the list."""
+        known = {*self.filterset_fields, *PAGING}
+        for name, values in request.query_params.lists():
+            if name not in known:
+                raise BadQuery(name, "no such parameter")
+            if len(values) > 1:
+                raise BadQuery(name, "given more than once")
+            if any("\0" in value for value in values):
+                raise BadQuery(name, "contains a character that no text has")
+        return super().list(request, *args, **kwargs)
+
+
+def whole_versions() -> QuerySet[Version]:
+    """Versions with all that the Version contract shows, in two queries however many they are."""
+    sheets = Sheet.objects.filter(version=OuterRef("pk"), state=SheetState.DONE).order_by("-finished", "-id")
+    return (
+        Version.objects.select_related("base_decided")
+        .prefetch_related("files__blob")
+        .annotate(sheet_id=Subquery(sheets.values("pk")[:1]))
+    )

@@ -1,0 +1,62 @@
+"""Who may call what: reading is open unless REQUIRE_LOGIN, decisions belong to reviewers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from catalog import access
+from catalog.models import AccessToken
+
+if TYPE_CHECKING:
+    # The framework's views load this module while they are being loaded themselves.
+    from rest_framework.views import APIView
+
+REVIEWERS = "Reviewers"
+
+
+class ReadUnlessLoginRequired(BasePermission):
+    """Anybody may read, unless the site asks for a login; nobody may write here."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for a reading call that is open to this caller."""
+        return request.method in SAFE_METHODS and (not settings.REQUIRE_LOGIN or _signed_in(request))
+
+
+class SignedIn(BasePermission):
+    """Reading for people and programs that are known by name."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for a reading call of a known caller."""
+        return request.method in SAFE_METHODS and _signed_in(request)
+
+
+class ReviewersWrite(BasePermission):
+    """Known callers read, reviewers write; a token must have been made for reviewing."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for a known caller who reads, or a reviewer. Raises ScopeMissing for another token."""
+        if not _signed_in(request):
+            return False
+        if request.method in SAFE_METHODS:
+            return True
+        if not is_reviewer(request.user):
+            return False
+        if isinstance(request.auth, AccessToken):
+            access.require_scope(request.auth, access.REVIEW)
+        return True
+
+
+def is_reviewer(user: User | AnonymousUser) -> bool:
+    """Whether this account may approve and reject: by permission or by the group Reviewers."""
+    if isinstance(user, AnonymousUser) or not user.is_active:
+        return False
+    return user.has_perm("registry.add_review") or user.groups.filter(name=REVIEWERS).exists()
+
+
+def _signed_in(request: Request) -> bool:
+    return bool(request.user and request.user.is_authenticated)

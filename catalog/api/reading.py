@@ -1,0 +1,70 @@
+"""licenses/, base-models/, sheets/ and jobs/: lists and details that only read."""
+
+from __future__ import annotations
+
+from rest_framework.mixins import RetrieveModelMixin
+from rest_framework.serializers import BaseSerializer
+
+from catalog.api.lists import ListViewSet
+from catalog.api.permissions import SignedIn
+from catalog.api.serializers import (
+    BaseModelShape,
+    JobShape,
+    LicenseDetail,
+    LicenseHead,
+    SheetDetail,
+    SheetHead,
+)
+from inference.models import Sheet
+from registry.models import BaseModel, Job, License
+
+
+class Licenses(RetrieveModelMixin, ListViewSet):
+    """Licenses in their current revision; the detail says what each act needs, clause by clause."""
+
+    queryset = License.objects.filter(current=True)
+    serializer_class = LicenseHead
+    keyset = "license_id"
+    lookup_field = "license_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[^/]+"
+
+    def get_serializer_class(self) -> type[BaseSerializer[License]]:
+        """The clauses are long: only one license at a time shows them."""
+        return LicenseDetail if self.action == "retrieve" else LicenseHead
+
+
+class BaseModels(RetrieveModelMixin, ListViewSet):
+    """Base model families and their checkpoints."""
+
+    queryset = BaseModel.objects.select_related("parent", "license").prefetch_related("aliases")
+    serializer_class = BaseModelShape
+    filterset_fields = ["family"]
+    keyset = "slug"
+    lookup_field = "slug"
+
+
+class Sheets(RetrieveModelMixin, ListViewSet):
+    """Comparison sheets; the detail has every cell with its picture, metrics and findings."""
+
+    queryset = Sheet.objects.select_related("base")
+    serializer_class = SheetHead
+    filterset_fields = ["version", "state", "recipe"]
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        """One sheet comes with its cells; a list does not need them."""
+        found = super().get_queryset()
+        return found.prefetch_related("places__cell") if self.action == "retrieve" else found
+
+    def get_serializer_class(self) -> type[BaseSerializer[Sheet]]:
+        """One sheet shows its cells; a list does not."""
+        return SheetDetail if self.action == "retrieve" else SheetHead
+
+
+class Jobs(RetrieveModelMixin, ListViewSet):
+    """Work to do, being done, or done; for known callers, since keys can name local paths."""
+
+    permission_classes = [SignedIn]
+    queryset = Job.objects.all()
+    serializer_class = JobShape
+    filterset_fields = ["kind", "state", "queue"]

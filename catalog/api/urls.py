@@ -1,0 +1,50 @@
+"""Addresses of the programming interface, version 1."""
+
+from __future__ import annotations
+
+from django.urls import include, path, re_path
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.request import Request
+from rest_framework.routers import DefaultRouter
+from rest_framework.views import APIView
+
+from catalog.api.adapters import Adapters, Versions
+from catalog.api.files import Content, Files
+from catalog.api.reading import BaseModels, Jobs, Licenses, Sheets
+from catalog.api.reviews import Reviews
+from catalog.api.verdicts import Verdicts
+from catalog.errors import NotFound
+
+
+@extend_schema(exclude=True)
+class Nothing(APIView):
+    """An address that does not exist is answered like every other failure."""
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """Before anybody is asked for a login."""
+        raise NotFound(
+            f"There is no address {request.path!r} here.", next_step="The schema is at /api/v1/schema/."
+        )
+
+
+router = DefaultRouter()
+router.include_format_suffixes = False
+router.register("adapters", Adapters, basename="adapter")
+router.register("versions", Versions)
+router.register("files", Files)
+router.register("licenses", Licenses)
+router.register("base-models", BaseModels, basename="base-model")
+router.register("sheets", Sheets)
+router.register("jobs", Jobs)
+router.register("reviews", Reviews)
+
+app_name = "api"
+urlpatterns = [
+    re_path("^files/(?P<sha256>[0-9a-fA-F]{64})/content$", Content.as_view(), name="file-content"),
+    path("verdicts/", Verdicts.as_view(), name="verdicts"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("", include(router.urls)),
+    re_path("^.*$", Nothing.as_view()),
+]
