@@ -4,6 +4,7 @@ from .container import Container, open_container, read_header
 from .digests import Digester, Digests, digest_file
 from .errors import ContainerError, IncompleteModule, UnmatchedKeys, Unreadable, WeightsError
 from .header import Header, TensorInfo
+from .inspection import Inspection, inspect_file
 from .modules import ModuleFacts, ModuleTensors, iter_modules, load_adapter_modules
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Digests",
     "Header",
     "IncompleteModule",
+    "Inspection",
     "ModuleFacts",
     "ModuleTensors",
     "TensorInfo",
@@ -20,6 +22,7 @@ __all__ = [
     "Unreadable",
     "WeightsError",
     "digest_file",
+    "inspect_file",
     "iter_modules",
     "load_adapter_modules",
     "open_container",

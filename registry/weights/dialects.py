@@ -22,7 +22,8 @@ _TRANSFORMER_ROOTS = (
     "vace_blocks", "nerf_blocks", "img_in", "txt_in", "x_embedder", "context_embedder", "time_in",
     "vector_in",
     "guidance_in", "final_layer", "time_text_embed", "proj_out", "norm_out", "time_guidance_embed",
-    "distilled_guidance_layer", "txtfusion", "text_fusion", "llm_adapter", "tmlp", "tproj", "first", "last",
+    "distilled_guidance_layer", "txtfusion", "txtmlp", "text_fusion", "llm_adapter", "tmlp", "tproj",
+    "first", "last",
     "patch_embedding", "text_embedding", "time_embedding", "time_projection", "head", "img_emb",
     "adaln_single",
     "caption_projection", "cap_embedder", "t_embedder", "double_stream_modulation",
@@ -33,6 +34,11 @@ _UNET_ROOTS = (
     "down_blocks", "up_blocks", "mid_block", "conv_in", "conv_out", "add_embedding", "input_blocks",
     "middle_block",
     "output_blocks", "label_emb", "out_0", "out_2",
+)  # fmt: skip
+# Black Forest Labs' own names for the layers of FLUX.
+_BFL_ROOTS = (
+    "double_blocks.", "single_blocks.", "img_in", "txt_in", "time_in", "vector_in", "guidance_in",
+    "final_layer.",
 )  # fmt: skip
 _ROOTS = re.compile(f"(?:{'|'.join(sorted(_TRANSFORMER_ROOTS + _UNET_ROOTS, key=len, reverse=True))})(?:_|$)")
 _LLM = re.compile(
@@ -128,13 +134,15 @@ def _bare(name: str, spelling: str) -> str:
         return "xlabs"
     if spelling == "attn_procs":
         return "diffusers_attn_procs"
-    if name.startswith(("double_blocks.", "single_blocks.")):
+    if name.startswith(_BFL_ROOTS):
         return "bfl"
     return "unprefixed"
 
 
 def _denoiser(dialect: str, path: str, component: str = "") -> ModuleName:
     flat = flatten(path) if dialect != "xlabs" else path.replace(".", "_")
+    if dialect in ("peft_raw", "unprefixed", "diffusers_peft") and _LLM.match(flat):
+        return ModuleName(dialect, "language_model", path, flat, known=False)
     if (canonical := unet_path(path)) is not None and component != "transformer":
         return ModuleName(dialect, "unet", canonical, flat)
     known = _ROOTS.match(flat) is not None
@@ -146,7 +154,7 @@ def _denoiser(dialect: str, path: str, component: str = "") -> ModuleName:
         )
     if component:
         return ModuleName(dialect, component, path, flat, known=False)
-    return ModuleName(dialect, "language_model" if _LLM.match(flat) else "other", path, flat, known=False)
+    return ModuleName(dialect, "other", path, flat, known=False)
 
 
 def _text(dialect: str, component: str, path: str, slot: str) -> ModuleName:

@@ -1,0 +1,67 @@
+"""Which blocks of its base model an adapter touches, in the names of LoRA Block Weight where those are
+defined.
+
+The element names and their layout: hako-mikan/sd-webui-lora-block-weight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .families import template
+from .modules import ModuleFacts
+
+_UNET = re.compile(
+    r"(?:(down|up)_blocks\.(\d+)|mid_block)\.(attentions|resnets|downsamplers|upsamplers)\.(\d+)\."
+)
+_FLUX = re.compile(r"(single_transformer_blocks|transformer_blocks|double_blocks|single_blocks)_(\d+)_")
+_FLUX_FAMILIES = frozenset({"flux1", "chroma"})
+_ORDER = {"BASE": 0, "CLIP": 1, "T5": 2, "IN": 3, "D": 5, "M": 6, "S": 7, "OUT": 8}
+_NATURAL = re.compile(r"(\d+)")
+
+
+def touched_blocks(modules: Iterable[ModuleFacts], family: str) -> list[str]:
+    """Names of the blocks that hold a module, in the order of the model. A layer in no block has no name
+    here.
+    """
+    names = {name for module in modules if (name := _block(module, family)) is not None}
+    return sorted(names, key=_sort_key)
+
+
+def _sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
+    letters = re.match(r"[A-Z]+", name)
+    parts = [(int(p), "") if p.isdigit() else (-1, p) for p in _NATURAL.split(name)]
+    return _ORDER.get(letters[0] if letters else "", 4), parts
+
+
+def _block(module: ModuleFacts, family: str) -> str | None:
+    where = module.where
+    if where.component.startswith("text_encoder"):
+        if family in _FLUX_FAMILIES:
+            return "CLIP" if where.path.startswith("text_model.") else "T5"
+        return "BASE"
+    if where.component == "unet":
+        return _unet_block(where.path)
+    if family in _FLUX_FAMILIES:
+        if match := _FLUX.match(where.flat):
+            return f"{'S' if match[1].startswith('single') else 'D'}{int(match[2][:9]):02}"
+        if where.flat.startswith(("final_layer", "proj_out", "norm_out")):
+            return "OUT"
+        return "IN" if "_in_" in f"{where.flat}_" or where.flat.endswith("embedder") else None
+    bare, numbers = template(where.flat)
+    return f"{bare.partition('_#')[0]}.{numbers[0]}" if numbers else None
+
+
+def _unet_block(path: str) -> str | None:
+    if path == "conv_in":
+        return "IN00"
+    match = _UNET.match(path)
+    if match is None:
+        return None
+    side, block, group, layer = match[1], int(match[2] or 0), match[3], int(match[4])
+    if side is None:
+        return "M00"
+    # Two layers and a sampler make three elements on the way down; three layers do on the way up.
+    place = 2 if group.endswith("samplers") else layer
+    return f"IN{1 + 3 * block + place:02}" if side == "down" else f"OUT{3 * block + place:02}"

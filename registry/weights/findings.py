@@ -1,0 +1,152 @@
+"""What a person should know of an adapter file beyond its facts, each with a stable code and a severity.
+
+`error` keeps a file unvetted, `warning` asks a reviewer to look, `info` only tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .families import FamilyReading
+from .header import Header
+from .modules import ModuleFacts
+from .training import TrainingReading
+
+ERROR, WARNING, INFO = "error", "warning", "info"
+
+_SEVERITY = {
+    "impossible_shapes": WARNING,
+    "unfamiliar_layers": WARNING,
+    "family_from_metadata": WARNING,
+    "placeholder_hash": INFO,
+    "nul_in_metadata": WARNING,
+}
+# Sub-families of SDXL have its shapes; names and tags only hint at them.
+_HINTS: list[tuple[str, re.Pattern[str]]] = [
+    ("Pony", re.compile(r"pony|pdxl|score_9|score_8_up|source_anime", re.IGNORECASE)),
+    ("Illustrious", re.compile(r"illustrious|\bil(xl)?\b|wai.?(nsfw|illustrious)", re.IGNORECASE)),
+    ("NoobAI", re.compile(r"noob(ai)?", re.IGNORECASE)),
+    ("Animagine", re.compile(r"animagine", re.IGNORECASE)),
+    ("Playground", re.compile(r"playground", re.IGNORECASE)),
+    ("Kolors", re.compile(r"kolors", re.IGNORECASE)),
+]
+_HINT_KEYS = ("ss_sd_model_name", "modelspec.title", "ss_output_name", "modelspec.tags")
+_LONG_NAME = 512
+_MANY_TENSORS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding; `code` is stable, `message` is one or two sentences for a person."""
+
+    code: str
+    severity: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"code": self.code, "severity": self.severity, "message": self.message}
+
+
+def findings_of(
+    *,
+    header: Header,
+    modules: list[ModuleFacts],
+    rest: list[str],
+    tokens: Mapping[str, list[str]],
+    kind: str,
+    dialect: str | None,
+    family: FamilyReading,
+    conflict: bool,
+    training: TrainingReading,
+    not_finite: list[str],
+) -> list[Finding]:
+    """Every finding of one file, the gravest first."""
+    found = [
+        *_of_tensors(header, not_finite),
+        *_of_modules(modules),
+        *_of_names(modules, rest, tokens, kind, dialect),
+        *(Finding(code, _SEVERITY[code], text) for code, text in (*family.reasons, *training.findings)),
+    ]
+    if conflict and training.declared is not None:
+        detected = family.family if family.family != "unknown" else f"one of {', '.join(family.candidates)}"
+        told = f"The metadata calls the base {training.declared.family}; the layers are those of {detected}."
+        found.append(Finding("base_conflict", WARNING, told))
+    if family.family == "unknown" and kind == "adapter":
+        told = f"The bytes allow {', '.join(family.candidates) or 'no known family'}."
+        found.append(Finding("family_unknown", WARNING, told))
+    if family.family == "sdxl":
+        found += _sub_family(header.metadata)
+    order = (ERROR, WARNING, INFO)
+    return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+def _of_tensors(header: Header, not_finite: list[str]) -> Iterable[Finding]:
+    if not_finite:
+        told = f"{len(not_finite)} tensors hold NaN or infinity, {not_finite[0][:120]!r} among them."
+        yield Finding("not_finite", ERROR, told)
+    if len(header.tensors) > _MANY_TENSORS:
+        yield Finding("many_tensors", ERROR, f"{len(header.tensors)} tensors; no adapter has so many.")
+    strange = [n for n in header.tensors if not n or len(n) > _LONG_NAME or not n.isprintable()]
+    if strange:
+        told = f"{len(strange)} tensor names are empty, very long or hold control characters."
+        yield Finding("strange_tensor_names", ERROR, told)
+
+
+def _of_modules(modules: list[ModuleFacts]) -> Iterable[Finding]:
+    damaged = [m for m in modules if m.facts.problem]
+    if damaged:
+        first = damaged[0]
+        told = f"{len(damaged)} modules are damaged: {first.name[:120]} {first.facts.problem}."
+        yield Finding("damaged_modules", ERROR, told)
+    empty = [m for m in modules if m.rank == 0]
+    if empty:
+        yield Finding("rank_zero", WARNING, f"{len(empty)} modules have rank 0 and change nothing.")
+    scales = {
+        m.alpha / m.rank for m in modules if m.alpha is not None and m.rank and m.facts.algorithm != "oft"
+    }
+    if len(scales) > 1:
+        told = "alpha / rank differs between modules; some programs apply one value to all."
+        yield Finding("alpha_varies", INFO, told)
+    algorithms = Counter(m.algorithm for m in modules)
+    if len(algorithms) > 1:
+        shares = ", ".join(f"{count} {name}" for name, count in algorithms.most_common())
+        yield Finding("several_algorithms", INFO, f"The modules are {shares}.")
+
+
+def _of_names(
+    modules: list[ModuleFacts],
+    rest: list[str],
+    tokens: Mapping[str, list[str]],
+    kind: str,
+    dialect: str | None,
+) -> Iterable[Finding]:
+    if dialect == "broken_rename" or any(m.where.dialect == "broken_rename" for m in modules):
+        told = "The names were rewritten wrongly; no program loads this file as it is."
+        yield Finding("broken_rename", ERROR, told)
+    if kind == "language_adapter":
+        yield Finding("language_adapter", ERROR, "This adapts a language model, not an image model.")
+    if tokens:
+        shown = ", ".join(list(tokens)[:5])
+        yield Finding("bundled_embeddings", INFO, f"Brings learned tokens of its own: {shown}.")
+    held = {name for names in tokens.values() for name in names}
+    left = [name for name in rest if name not in held]
+    if modules and left and kind != "control_adapter":
+        told = f"{len(left)} tensors belong to no module, {left[0][:120]!r} among them."
+        yield Finding("unmatched_keys", WARNING, told)
+    unknown = [m for m in modules if not m.where.known and m.where.component in ("unet", "other")]
+    if unknown and kind == "adapter":
+        told = f"{len(unknown)} modules name no known layer, {unknown[0].name[:120]!r} among them."
+        yield Finding("unknown_layers", WARNING, told)
+
+
+def _sub_family(metadata: Mapping[str, str]) -> Iterable[Finding]:
+    text = " ".join(metadata.get(key, "")[:500] for key in _HINT_KEYS)
+    text += " " + metadata.get("ss_tag_frequency", "")[:100_000]
+    for name, pattern in _HINTS:
+        if match := pattern.search(text):
+            told = f"Perhaps made for {name}, a fine-tune of SDXL: the metadata says {match[0]!r}."
+            yield Finding("sub_family_hint", INFO, told)
+            return

@@ -1,0 +1,267 @@
+"""One adapter file read as a whole: the object that `manage.py inspect` prints."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .blocks import touched_blocks
+from .container import Container, open_container
+from .digests import Digests, digest_file
+from .errors import Unreadable, WeightsError
+from .families import FamilyReading, read_family
+from .family_table import SUB_FAMILIES
+from .findings import findings_of
+from .header import Header
+from .kinds import is_flux_control, kind_of, learned_tokens
+from .modules import ModuleFacts, group_modules
+from .tensors import TensorFile
+from .training import DeclaredBase, TrainingReading, read_training
+
+_MAJORITY = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Everything the bytes tell. The fields are the contract's keys, in its order; see `as_dict`.
+
+    `declared_base` is None or `{value, source, family}`; `training` is None where the metadata states
+    nothing, else only what it states. `findings` of severity `error` keep a file unvetted.
+    """
+
+    path: str
+    size: int | None
+    container: str
+    valid: bool
+    error: dict[str, str] | None
+    kind: str
+    algorithm: str | None
+    weight_decomposed: bool
+    dialect: str | None
+    family: str
+    family_candidates: list[str]
+    modules: int
+    rank: dict[str, int] | None
+    components: list[dict[str, Any]]
+    blocks: list[str]
+    declared_base: dict[str, str | None] | None
+    base_conflict: bool
+    trigger_words: list[dict[str, str]]
+    training: dict[str, Any] | None
+    hashes: dict[str, str | None] | None
+    findings: list[dict[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's object: plain JSON values, keys in order."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def inspect_file(
+    path: str | os.PathLike[str], *, hashes: bool = True, digests: Digests | None = None
+) -> Inspection:
+    """Read the file `path` and say everything its bytes tell; never raises for what the file holds.
+
+    With `hashes` the whole file is read: its digests are computed and its numbers checked for NaN and
+    infinity; `digests` already computed elsewhere (while copying) are taken over. Without, only the header
+    and the alphas are read. A path that cannot be read gives an Inspection with `error` set, as the `kind`
+    unreadable.
+    """
+    name = os.fspath(path)
+    try:
+        container = open_container(path)
+        if hashes and digests is None:
+            digests = digest_file(path)
+    except Unreadable as error:
+        return _unreadable(name, error)
+    shown = digests.as_dict() if hashes and digests else None
+    if container.header is None:
+        return _without_header(name, container, shown)
+    return _with_header(path, container, container.header, shown, numbers=hashes)
+
+
+def _unreadable(name: str, error: Unreadable) -> Inspection:
+    return _nothing(name, None, "unknown", _named(error), None)
+
+
+def _without_header(name: str, container: Container, hashes: dict[str, str | None] | None) -> Inspection:
+    return _nothing(name, container.size, container.kind, _error(container), hashes)
+
+
+def _nothing(
+    name: str,
+    size: int | None,
+    container: str,
+    error: dict[str, str] | None,
+    hashes: dict[str, str | None] | None,
+) -> Inspection:
+    return Inspection(
+        path=name,
+        size=size,
+        container=container,
+        valid=False,
+        error=error,
+        kind="unreadable",
+        algorithm=None,
+        weight_decomposed=False,
+        dialect=None,
+        family="unknown",
+        family_candidates=[],
+        modules=0,
+        rank=None,
+        components=[],
+        blocks=[],
+        declared_base=None,
+        base_conflict=False,
+        trigger_words=[],
+        training=None,
+        hashes=hashes,
+        findings=[],
+    )
+
+
+def _error(container: Container) -> dict[str, str] | None:
+    return None if container.error is None else _named(container.error)
+
+
+def _named(error: WeightsError) -> dict[str, str]:
+    return {"code": error.code, "message": f"{error.message} {error.next_step}"}
+
+
+def _with_header(
+    path: str | os.PathLike[str],
+    container: Container,
+    header: Header,
+    hashes: dict[str, str | None] | None,
+    *,
+    numbers: bool,
+) -> Inspection:
+    modules, rest = group_modules(header)
+    modules = _as_control(modules, rest)
+    tokens = learned_tokens(header.tensors, rest)
+    training = read_training(header.metadata, tokens)
+    kind = kind_of(header.tensors, modules, rest)
+    dialect = file_dialect(modules)
+    declared = training.declared
+    family = read_family(modules, dialect, declared.family if declared else None, training.trainer)
+    conflict = bases_conflict(declared, family)
+    not_finite: list[str] = []
+    if modules:
+        with TensorFile(path, header) as file:
+            modules = [_with_alpha(module, file) for module in modules]
+            if numbers:
+                not_finite = file.not_finite(header.tensors)
+    findings = findings_of(
+        header=header,
+        modules=modules,
+        rest=rest,
+        tokens=tokens,
+        kind=kind,
+        dialect=dialect,
+        family=family,
+        conflict=conflict,
+        training=training,
+        not_finite=not_finite,
+    )
+    return Inspection(
+        path=os.fspath(path),
+        size=container.size,
+        container=container.kind,
+        valid=container.valid,
+        error=_error(container),
+        kind=kind,
+        algorithm=file_algorithm(modules),
+        weight_decomposed=any(m.facts.dora for m in modules),
+        dialect=dialect,
+        family=family.family,
+        family_candidates=family.candidates,
+        modules=len(modules),
+        rank=_ranks(modules),
+        components=_components(modules),
+        blocks=touched_blocks(modules, family.family),
+        declared_base=declared.as_dict() if declared else None,
+        base_conflict=conflict,
+        trigger_words=_words(training),
+        training=training.facts or None,
+        hashes=hashes,
+        findings=[finding.as_dict() for finding in findings],
+    )
+
+
+def _as_control(modules: list[ModuleFacts], rest: list[str]) -> list[ModuleFacts]:
+    """Black Forest Labs' control files share their names with plain ones; only the whole file tells."""
+    if not is_flux_control(modules, rest):
+        return modules
+    return [
+        replace(m, where=replace(m.where, dialect="bfl_control")) if m.where.component == "transformer" else m
+        for m in modules
+    ]
+
+
+def _with_alpha(module: ModuleFacts, file: TensorFile) -> ModuleFacts:
+    key = module.factors.get("alpha")
+    return module if key is None else replace(module, alpha=file.read_number(key))
+
+
+def file_algorithm(modules: Iterable[ModuleFacts]) -> str | None:
+    """The algorithm that holds more than 90 % of the modules, else mixed; LoRA with any convolution is LoCon.
+
+    Differences of norms and biases beside another algorithm do not count: trainers add a few.
+    """
+    counts = Counter(m.algorithm for m in modules if m.algorithm != "unknown")
+    if not counts:
+        return None
+    convolutional = counts.pop("locon", 0)
+    if convolutional:
+        counts["locon"] = convolutional + counts.pop("lora", 0)
+    name, count = counts.most_common(1)[0]
+    return name if count > _MAJORITY * counts.total() else "mixed"
+
+
+def file_dialect(modules: Iterable[ModuleFacts]) -> str | None:
+    """The dialect of the denoiser's modules, else of the text encoders'; mixed when they do not agree."""
+    every = list(modules)
+    denoiser = {m.where.dialect for m in every if not m.where.component.startswith("text_encoder")}
+    dialects = denoiser or {m.where.dialect for m in every}
+    if not dialects:
+        return None
+    return next(iter(dialects)) if len(dialects) == 1 else "mixed"
+
+
+def bases_conflict(declared: DeclaredBase | None, family: FamilyReading) -> bool:
+    """Whether the metadata names a family that the layers rule out."""
+    if declared is None or declared.family is None:
+        return False
+    possible = {family.family, *family.candidates} - {"unknown"}
+    # A family's sub-families have its very layers.
+    possible |= {child for child, parent in SUB_FAMILIES.items() if parent in possible and child != "chroma"}
+    return bool(possible) and declared.family not in possible
+
+
+def _ranks(modules: Iterable[ModuleFacts]) -> dict[str, int] | None:
+    ranks = [m.rank for m in modules if m.rank is not None]
+    if not ranks:
+        return None
+    return {"min": min(ranks), "median": statistics.median_low(ranks), "max": max(ranks)}
+
+
+def _components(modules: Iterable[ModuleFacts]) -> list[dict[str, Any]]:
+    grouped: dict[str, list[ModuleFacts]] = {}
+    for module in modules:
+        grouped.setdefault(module.where.component, []).append(module)
+    return [
+        {"name": name, "modules": len(group), "dialect": _one_dialect(group)}
+        for name, group in sorted(grouped.items())
+    ]
+
+
+def _one_dialect(modules: list[ModuleFacts]) -> str:
+    dialects = {m.where.dialect for m in modules}
+    return next(iter(dialects)) if len(dialects) == 1 else "mixed"
+
+
+def _words(training: TrainingReading) -> list[dict[str, str]]:
+    return [{"word": word, "source": source} for word, source in training.trigger_words]
