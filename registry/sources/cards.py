@@ -8,6 +8,7 @@ from typing import Any
 from registry.models import ClaimKind
 from registry.sources.documents import front_matter
 from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.material import rights_claims
 from registry.sources.text import line, lines, plain, text, words
 
 _EMPTY = {"", "null", "~"}
@@ -40,6 +41,7 @@ def read_card(document: RawDocument) -> Reading | None:
         pictures=list(_pictures(data.get("widget"))),
     )
     reading.base = reading.base[:300]
+    reading.claims += rights_claims(document, reading.tags)
     if reading.base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
     return reading
@@ -50,9 +52,9 @@ def _empty(value: object) -> bool:
 
 
 def _license_claims(document: RawDocument, data: dict[str, Any]) -> list[ListedClaim]:
-    """One claim with the tag as written; `value` is for the reader of licenses to fill in from the wording.
+    """One claim; its value lists the names to look the license up by.
 
-    Several licenses in a list do not say whether one may choose, so they count as one that is not recognized.
+    Several licenses do not say whether one may choose, so they count as one that is not recognized.
     """
     tags = [tag for tag in lines(data.get("license"), limit=100, most=10) if tag.lower() not in _EMPTY]
     if not tags:
@@ -63,8 +65,9 @@ def _license_claims(document: RawDocument, data: dict[str, Any]) -> list[ListedC
             parts.append(f"{key}: {extra}")
     candidates = []
     if len(tags) == 1:
-        own = line(data.get("license_name"), 100) if tags[0].lower() == "other" else tags[0]
-        candidates = [own] if own and own.lower() not in _EMPTY else []
+        named = [line(data.get(key), 500) for key in ("license_name", "license_link")]
+        named = [name for name in named if name.lower() not in _EMPTY]
+        candidates = named if named and tags[0].lower() == "other" else tags
     return [ListedClaim(ClaimKind.LICENSE, candidates, "; ".join(parts), document)]
 
 

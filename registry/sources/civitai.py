@@ -6,9 +6,11 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from registry.errors import KuraError
+from registry.licensing.civitai import FLAGS, parse_flags
 from registry.models import ClaimKind, Source
-from registry.sources.civitai_flags import raw_flags, read_flags, stated
 from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.material import rights_claims
 from registry.sources.text import identifier, json_value, line, moment, plain, tags, words
 
 SITE = "https://civitai.com"
@@ -76,14 +78,22 @@ def _sha256(file: dict[str, Any]) -> str:
 
 def _claims(document: RawDocument, model: dict[str, Any]) -> list[ListedClaim]:
     claims = []
-    if stated(model):
-        wording = line(json.dumps(json_value(raw_flags(model)), sort_keys=True, ensure_ascii=False), 2000)
-        claims.append(ListedClaim(ClaimKind.CIVITAI_FLAGS, read_flags(model), wording, document))
-    if model.get("poi") is True:
-        # The uploader ticked "depicts an actual person"; nobody has said that this person agreed.
-        rights = {"subject": "person", "state": "unknown"}
-        claims.append(ListedClaim(ClaimKind.RIGHTS, rights, "poi: true", document))
+    stated = {name: model[name] for name in FLAGS if name in model}
+    if stated:
+        wording = line(json.dumps(json_value(stated), sort_keys=True, ensure_ascii=False), 2000)
+        claims.append(ListedClaim(ClaimKind.CIVITAI_FLAGS, _flags(stated), wording, document))
+    # "Depicts an actual person" is a box the uploader ticks; that this person agreed, nobody has said.
+    claims += rights_claims(document, tags(model.get("tags")), depicts_person=model.get("poi") is True)
     return claims
+
+
+def _flags(stated: dict[str, Any]) -> dict[str, object] | None:
+    """The flags in today's spelling; None when they have a shape no release of Civitai ever sent."""
+    try:
+        flags = parse_flags(stated)
+    except KuraError:
+        return None
+    return flags.as_dict() if flags.stated else None
 
 
 def _pictures(images: object) -> list[tuple[str, dict[str, Any]]]:

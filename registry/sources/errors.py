@@ -60,8 +60,8 @@ class UnknownBase(SourceError):
     next_step = "List the names with manage.py shell or the admin pages, or run manage.py seed first."
 
 
-class UnknownLicense(SourceError):
-    """--license names no license in the table."""
+class PictureUnreadable(SourceError):
+    """A sample picture is no picture, or too large; the adapter goes in without it."""
 
-    code = "unknown_license"
-    next_step = "Use an SPDX id or an id from docs/licenses.md; leave it out when it is not known."
+    code = "picture_unreadable"
+    next_step = "Replace or remove the picture, then ingest again; the adapter was taken in without it."

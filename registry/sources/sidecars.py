@@ -11,6 +11,7 @@ from registry.models import ClaimKind, Source
 from registry.sources import civitai
 from registry.sources.documents import json_object
 from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.material import rights_claims
 from registry.sources.text import identifier, line, plain, tags, text, words
 
 
@@ -36,6 +37,8 @@ def read_lora_manager(document: RawDocument, beside: Beside) -> Reading:
     data = json_object(document)
     inner = data.get("civitai")
     reading = civitai.read_version(document, inner if isinstance(inner, dict) else {})
+    if not isinstance(inner, dict):
+        reading.claims += rights_claims(document, tags(data.get("tags")))
     own_base = "" if reading.base else line(data.get("base_model"), 300)
     reading.name = reading.name or line(data.get("model_name"), 300)
     reading.description = reading.description or plain(data.get("modelDescription"))
@@ -71,6 +74,7 @@ def read_stability_matrix(document: RawDocument, beside: Beside) -> Reading:
     )
     if base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, base, base, document))
+    reading.claims += rights_claims(document, reading.tags)
     return reading
 
 

@@ -1,0 +1,215 @@
+"""Django's admin: base models can be edited, what came from upstream can only be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from registry.ledger import audit, note_change
+from registry.models import (
+    Adapter,
+    AuditEvent,
+    BaseModel,
+    BaseModelAlias,
+    Check,
+    Creator,
+    File,
+    Inspection,
+    Job,
+    License,
+    Review,
+    Snapshot,
+    TermsClaim,
+    Version,
+)
+from registry.seed import new_revision
+from registry.verdicts import profile_of
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Shows rows that only the application writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Rows of a parent, to look at."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class AliasInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = BaseModelAlias
+    extra = 1
+
+
+@admin.register(BaseModel)
+class BaseModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["name", "family", "parent", "license", "weights"]
+    list_filter = ["family"]
+    search_fields = ["name", "slug", "aliases__name"]
+    list_select_related = ["parent", "license"]
+    prepopulated_fields = {"slug": ["name"]}
+    inlines = [AliasInline]
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: BaseModel, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        action = "edit" if change else "add"
+        user = request.user.get_username()
+        audit(user, action, f"base_model:{obj.pk}", fields=form.changed_data)
+        if change and {"license", "family"} & set(form.changed_data):
+            _refresh_terms(obj)
+
+
+def _refresh_terms(base: BaseModel) -> None:
+    """The terms of every version on this base follow its license."""
+    versions = Version.objects.filter(base_declared=base) | Version.objects.filter(base_decided=base)
+    for version in versions.distinct():
+        profile = profile_of(version)
+        if profile.pk != version.terms_profile_id:
+            version.terms_profile = profile
+            version.save(update_fields=["terms_profile", "updated"])
+            note_change(version, "version_updated")
+
+
+@admin.register(License)
+class LicenseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Name and link can be corrected, which makes a new revision; what a license says is in its data file."""
+
+    list_display = ["license_id", "revision", "name", "current", "created"]
+    list_filter = ["current"]
+    search_fields = ["license_id", "name"]
+    readonly_fields = ["license_id", "revision", "data", "sha256", "current", "created"]
+    fieldsets = [
+        (None, {"fields": ["license_id", "revision", "name", "url", "current", "created"]}),
+        (
+            _("What it says"),
+            {
+                "fields": ["data", "sha256"],
+                "description": _("Read from registry/licensing/data; verdicts use that file."),
+            },
+        ),
+    ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
+        return (obj is None or obj.current) and super().has_change_permission(request, obj)
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: License, form: Any, change: bool) -> None:
+        if not form.changed_data:
+            return
+        before = License.objects.select_for_update().get(pk=obj.pk)
+        made = new_revision(
+            before, before.license_id, name=obj.name, url=obj.url, data=before.data, sha256=before.sha256
+        )
+        user = request.user.get_username()
+        audit(user, "edit", f"license:{before.license_id}", revision=made.revision, fields=form.changed_data)
+
+
+class FileInline(ReadOnlyInline):
+    model = File
+    fields = ["name", "blob", "state", "reason"]
+
+
+class CheckInline(ReadOnlyInline):
+    model = Check
+    fields = ["code", "outcome", "summary", "updated"]
+
+
+class ClaimInline(ReadOnlyInline):
+    model = TermsClaim
+    fields = ["kind", "standing", "value", "wording", "snapshot", "superseded", "created"]
+
+
+class ReviewInline(ReadOnlyInline):
+    model = Review
+    fields = ["created", "reviewer", "action", "reason"]
+
+
+class VersionInline(ReadOnlyInline):
+    model = Version
+    fields = ["name", "declared_base", "detected_family", "vetting", "created"]
+    show_change_link = True
+
+
+@admin.register(Version)
+class VersionAdmin(ReadOnly):
+    list_display = ["adapter", "name", "detected_family", "vetting", "created"]
+    list_filter = ["vetting", "detected_family", "availability"]
+    search_fields = ["adapter__name", "name", "files__blob__sha256"]
+    list_select_related = ["adapter"]
+    inlines = [FileInline, CheckInline, ClaimInline, ReviewInline]
+
+
+@admin.register(Adapter)
+class AdapterAdmin(ReadOnly):
+    list_display = ["name", "creator", "source", "source_key", "created"]
+    list_filter = ["source"]
+    search_fields = ["name", "creator__name", "source_key"]
+    list_select_related = ["creator"]
+    inlines = [VersionInline]
+
+
+@admin.register(Creator)
+class CreatorAdmin(ReadOnly):
+    list_display = ["name", "source", "url"]
+    search_fields = ["name"]
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnly):
+    list_display = ["url", "sha256", "fetched"]
+    search_fields = ["url", "sha256"]
+    fields = ["url", "sha256", "media_type", "etag", "fetched", "content"]
+    readonly_fields = ["content"]
+
+    @admin.display(description=_("Content"))
+    def content(self, snapshot: Snapshot) -> str:
+        return bytes(snapshot.body)[:20_000].decode("utf-8", errors="replace")
+
+
+@admin.register(Inspection)
+class InspectionAdmin(ReadOnly):
+    list_display = ["blob", "family", "algorithm", "dialect", "rank_max", "modules", "valid"]
+    list_filter = ["family", "algorithm", "valid"]
+    search_fields = ["blob__sha256"]
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnly):
+    list_display = ["at", "actor", "action", "subject"]
+    list_filter = ["action"]
+    search_fields = ["actor", "subject"]
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnly):
+    list_display = ["kind", "key", "queue", "state", "attempt", "worker", "created", "finished"]
+    list_filter = ["state", "queue", "kind"]
+    search_fields = ["key", "error_code"]

@@ -1,0 +1,67 @@
+"""Finds the base model that a name stands for, and says whether it agrees with what the weights show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from registry.models import BaseModel, BaseModelAlias, Version
+
+
+def find_base(name: str, host: str = "") -> BaseModel | None:
+    """The base model an upstream's name stands for, whatever its case; None when it is not in the table.
+
+    The asking host's own names come first: two hosts may use one word for different models.
+    """
+    wanted = name.strip()
+    if not wanted:
+        return None
+    aliases = BaseModelAlias.objects.filter(name__iexact=wanted).select_related("base_model")
+    if host:
+        own = aliases.filter(host=host).first()
+        if own:
+            return own.base_model
+    bases = {alias.base_model_id: alias.base_model for alias in aliases[:5]}
+    if len(bases) == 1:
+        return next(iter(bases.values()))
+    if bases:
+        return None
+    by_name = BaseModel.objects.filter(slug=wanted.lower()).first()
+    return by_name or BaseModel.objects.filter(name__iexact=wanted).order_by("parent_id", "id").first()
+
+
+@dataclass(frozen=True, slots=True)
+class BaseReading:
+    """The three readings of a version's base, and what follows.
+
+    `base` is the decided one, else the declared one, else None. `conflict` says in words how the weights
+    contradict it, empty when they do not. `confirmed`: the weights show the base's own family.
+    """
+
+    base: BaseModel | None
+    decided: bool
+    detected_family: str
+    conflict: str
+    confirmed: bool
+
+
+def read_base(version: Version, family_candidates: Iterable[str] = ()) -> BaseReading:
+    """Weigh what was declared and decided against what the weights show.
+
+    `family_candidates`: families the weights allow when they do not settle on one.
+    """
+    base = version.base_decided or version.base_declared
+    detected = version.detected_family
+    candidates = sorted(set(family_candidates))
+    conflict = ""
+    if base is not None and detected != "unknown" and base.family != detected:
+        conflict = f"{base.name} is of family {base.family}, the weights are of family {detected}."
+    elif base is not None and detected == "unknown" and candidates and base.family not in candidates:
+        conflict = f"{base.name} is of family {base.family}, the weights allow only {', '.join(candidates)}."
+    return BaseReading(
+        base=base,
+        decided=version.base_decided is not None,
+        detected_family=detected,
+        conflict=conflict,
+        confirmed=base is not None and base.family == detected,
+    )

@@ -1,0 +1,76 @@
+"""`manage.py ingest SOURCE`: takes in a file or folder of adapters with their sidecars."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from registry.services import Report, ingest, nothing_usable
+
+
+class Command(BaseCommand):
+    help = "Take in adapters from a file or folder, with the sidecars and model cards beside them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("source", metavar="SOURCE", help="a file or a folder")
+        parser.add_argument("--license", metavar="ID", default="", help="declare this license for all of it")
+        parser.add_argument("--base", metavar="NAME", default="", help="decide this base model for all of it")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Progress never touches stdout, where the result goes.
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+            task = bar.add_task("Looking for adapters", total=None)
+
+            def show(done: int, total: int, name: str) -> None:
+                bar.update(task, completed=done, total=total, description=name or "Done")
+
+            report = ingest(
+                options["source"],
+                license_id=options["license"],
+                base=options["base"],
+                actor=f"cli:{_user()}",
+                progress=show,
+            )
+        for failure in report.failed:
+            self.stderr.write(f"{failure.source}: {failure.error}")
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        elif report.usable:
+            self._tell(report)
+        if not report.usable:
+            raise nothing_usable(options["source"], report)
+
+    def _tell(self, report: Report) -> None:
+        for versions in report.adapters.values():
+            for version in versions.values():
+                self.stdout.write(f"version {version.pk}: {version} ({version.vetting})")
+        told = [f"{sum(len(versions) for versions in report.adapters.values())} new or changed"]
+        if report.skipped:
+            told.append(f"{len(report.skipped)} already stored")
+        if report.failed:
+            told.append(f"{len(report.failed)} left out")
+        self.stdout.write(", ".join(told) + ".")
+
+
+def _user() -> str:
+    """The name of whoever runs the command; containers may have no entry for their user id."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

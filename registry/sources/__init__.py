@@ -1,0 +1,40 @@
+"""Upstreams: what SOURCE names, and which module reads it into Listings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.sources.errors import SourceNotSupported
+from registry.sources.folder import Findings, list_path
+
+Reader = Callable[[str], Findings]
+
+
+def _not_yet(name: str) -> Reader:
+    def read(source: str) -> Findings:
+        raise SourceNotSupported(f"{source} is an address of {name}, which cannot be read directly.")
+
+    return read
+
+
+# How a source is spelled -> who reads it. The first match wins; everything else is a path.
+READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), reader)
+    for pattern, reader in (
+        (r"civitai:|urn:air:|https?://([\w-]+\.)?civitai\.(com|red|green)/", _not_yet("Civitai")),
+        (r"hf:|https?://(www\.)?(huggingface\.co|hf\.co)/", _not_yet("the Hugging Face Hub")),
+        (r"(sha256|blake3|autov[123]|crc32):", _not_yet("a file by its hash")),
+        (r"kura:", _not_yet("another Kura")),
+        (r"[a-z][a-z0-9+.-]+://", _not_yet("an unknown kind of site")),
+    )
+)
+
+
+def read_source(source: str) -> Findings:
+    """What SOURCE offers. Raises SourceNotSupported, PathNotFound, NoAdaptersFound."""
+    for pattern, reader in READERS:
+        if pattern.match(source):
+            return reader(source)
+    return list_path(Path(source).expanduser())

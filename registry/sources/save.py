@@ -1,0 +1,290 @@
+"""Writes a Listing's version into the database: one transaction, and no new row when nothing is new."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model
+
+from registry import checks, verdicts
+from registry.bases import find_base
+from registry.ledger import audit, note_change
+from registry.licensing.identify import identify_license
+from registry.models import (
+    Adapter,
+    BaseModel,
+    Blob,
+    ClaimKind,
+    Creator,
+    File,
+    FileState,
+    Inspection,
+    Sample,
+    Snapshot,
+    TermsClaim,
+    Version,
+    Vetting,
+)
+from registry.sources.listing import ListedClaim, ListedVersion, Listing, RawDocument
+from registry.sources.text import json_value
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A weights file whose bytes are in the storage. `reading`: the inspect contract's object."""
+
+    blob: Blob
+    name: str
+    reading: dict[str, Any] | None = None
+    reader: str = ""
+    quarantine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSample:
+    """A picture whose bytes are in the storage."""
+
+    blob: Blob
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a version: made new, changed, or found as it was."""
+
+    version: Version
+    created: bool
+    changed: bool
+
+
+@transaction.atomic
+def save_version(
+    listing: Listing,
+    listed: ListedVersion,
+    files: Sequence[StoredFile],
+    samples: Sequence[StoredSample] = (),
+    *,
+    actor: str,
+    decided_base: BaseModel | None = None,
+) -> Saved:
+    """Make the version with everything that belongs to it, or bring it up to date.
+
+    What the listing leaves empty is left as it is, decisions of reviewers are never touched, and claims are
+    superseded, not overwritten. `actor` is recorded when anything was written.
+    """
+    version, created, changed = _version(listing, listed, files)
+    snapshots = {document: _snapshot(document) for document in listed.documents}
+    fresh = [_file(version, file) for file in files]
+    changed |= any(fresh)
+    for file in files:
+        changed |= _inspection(file)
+    changed |= _fill(version, _facts(listed, files))
+    if decided_base is not None and version.base_decided_id != decided_base.pk:
+        version.base_decided = decided_base
+        version.save(update_fields=["base_decided", "updated"])
+        audit(actor, "decide_base", f"version:{version.pk}", base=decided_base.slug)
+        changed = True
+    for claim in listed.claims:
+        changed |= _claim(version, claim, snapshots, listed.base_host)
+    changed |= _samples(version, samples)
+    if changed:
+        _settle(version, new_bytes=any(fresh))
+        audit(actor, "ingest", f"version:{version.pk}", source=listing.source, created=created)
+        note_change(version, "version_added" if created else "version_updated")
+    return Saved(version, created, changed)
+
+
+def _version(
+    listing: Listing, listed: ListedVersion, files: Sequence[StoredFile]
+) -> tuple[Version, bool, bool]:
+    """The version, whether it is new, and whether its adapter's row changed.
+
+    An upstream's ids identify it; without any, the SHA256 of its first file does, in whatever folder it lies.
+    """
+    key = listed.source_key or f"sha256:{files[0].blob.sha256}"
+    creator = _creator(listing)
+    values = {
+        "name": listing.name,
+        "source_url": listing.source_url,
+        "description": listing.description,
+        "tags": listing.tags,
+        "creator": creator,
+    }
+    adapter = None
+    if listing.source_key is None:
+        known = Version.objects.filter(adapter__source=listing.source, source_key=key).first()
+        adapter = known.adapter if known else None
+    if adapter is None:
+        adapter, _ = Adapter.objects.get_or_create(
+            source=listing.source, source_key=listing.source_key or key, defaults=values
+        )
+    # Whoever saves another version of the same adapter waits here.
+    adapter = Adapter.objects.select_for_update().get(pk=adapter.pk)
+    changed = _fill(adapter, values)
+    version, created = Version.objects.get_or_create(
+        adapter=adapter, source_key=key, defaults={"name": listed.name}
+    )
+    return version, created, changed or created
+
+
+def _facts(listed: ListedVersion, files: Sequence[StoredFile]) -> dict[str, Any]:
+    families = {file.reading.get("family", "unknown") for file in files if file.reading} - {"unknown"}
+    return {
+        "name": listed.name,
+        "notes": listed.notes,
+        "trigger_words": listed.trigger_words or _embedded_words(files),
+        "declared_base": listed.declared_base,
+        "base_declared": find_base(listed.declared_base, listed.base_host),
+        # Files of two families in one version settle nothing.
+        "detected_family": families.pop() if len(families) == 1 else "",
+        "published": listed.published,
+    }
+
+
+def _embedded_words(files: Sequence[StoredFile]) -> list[str]:
+    """Trigger words from the weights' own metadata: only where it states them, not where they are guessed."""
+    words = [
+        word["word"]
+        for file in files
+        for word in (file.reading or {}).get("trigger_words") or []
+        if isinstance(word, dict) and str(word.get("source", "")).startswith("modelspec")
+    ]
+    return [str(json_value(word))[:300] for word in dict.fromkeys(words) if isinstance(word, str)][:100]
+
+
+def _creator(listing: Listing) -> Creator | None:
+    if not listing.creator:
+        return None
+    creator, _ = Creator.objects.get_or_create(
+        source=listing.source, name=listing.creator, defaults={"url": listing.creator_url}
+    )
+    return creator
+
+
+def _fill(row: Model, values: dict[str, Any]) -> bool:
+    """Set what is not empty and differs; whether anything did. Absence upstream never erases here."""
+    changed = [name for name, value in values.items() if value and getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, values[name])
+    if changed:
+        row.save(update_fields=[*changed, "updated"])
+    return bool(changed)
+
+
+def _snapshot(document: RawDocument) -> Snapshot:
+    snapshot, _ = Snapshot.objects.get_or_create(
+        url=document.url,
+        sha256=hashlib.sha256(document.body).hexdigest(),
+        defaults={"body": document.body, "media_type": document.media_type},
+    )
+    return snapshot
+
+
+def _file(version: Version, file: StoredFile) -> bool:
+    _, created = File.objects.get_or_create(
+        version=version,
+        blob=file.blob,
+        defaults={
+            "name": file.name,
+            "state": FileState.QUARANTINED if file.quarantine else FileState.STORED,
+            "reason": file.quarantine[:300],
+        },
+    )
+    return created
+
+
+def _inspection(file: StoredFile) -> bool:
+    if file.reading is None:
+        return False
+    data = json_value(file.reading)
+    rank = data.get("rank") or {}
+    _, created = Inspection.objects.get_or_create(
+        blob=file.blob,
+        reader=file.reader,
+        defaults={
+            "data": data,
+            "valid": bool(data.get("valid")),
+            "kind": data.get("kind") or "unreadable",
+            "algorithm": data.get("algorithm") or "",
+            "dialect": data.get("dialect") or "",
+            "family": data.get("family") or "unknown",
+            "rank_max": int(rank["max"]) if rank.get("max") is not None else None,
+            "modules": data.get("modules") or 0,
+        },
+    )
+    return created
+
+
+def _claim(
+    version: Version, claim: ListedClaim, snapshots: dict[RawDocument, Snapshot], base_host: str
+) -> bool:
+    """Keep the claim unless it stands already; it supersedes an older reading of the same source.
+
+    The address tells sources apart, so documents that this run read side by side under one address all stand.
+    """
+    snapshot = snapshots.get(claim.document) if claim.document else None
+    value = _value(claim, base_host)
+    current = TermsClaim.objects.filter(
+        version=version, kind=claim.kind, standing=claim.standing, superseded=False
+    )
+    own = current.filter(snapshot=snapshot).first()
+    if own and (own.value, own.wording) == (value, claim.wording):
+        return False
+    current.filter(snapshot=snapshot).update(superseded=True)
+    if snapshot:
+        beside = [each.pk for each in snapshots.values()]
+        current.filter(snapshot__url=snapshot.url).exclude(snapshot__in=beside).update(superseded=True)
+    TermsClaim.objects.create(
+        version=version,
+        kind=claim.kind,
+        standing=claim.standing,
+        value=value,
+        wording=claim.wording,
+        snapshot=snapshot,
+    )
+    return True
+
+
+def _value(claim: ListedClaim, base_host: str) -> Any:
+    """The claim's normalized reading: a license id, a base's slug; None for what no table knows."""
+    if claim.kind == ClaimKind.LICENSE:
+        found = {identify_license(str(each)) for each in _listed(claim.value)} - {None}
+        return found.pop() if len(found) == 1 else None
+    if claim.kind == ClaimKind.BASE:
+        base = find_base(str(claim.value), base_host)
+        return base.slug if base else None
+    return json_value(claim.value)
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _samples(version: Version, samples: Sequence[StoredSample]) -> bool:
+    known = set(version.samples.values_list("blob_id", flat=True))
+    new = {sample.blob.pk: sample for sample in samples if sample.blob.pk not in known}
+    for position, sample in enumerate(new.values(), start=len(known)):
+        Sample.objects.create(
+            version=version, blob=sample.blob, parameters=json_value(sample.parameters), position=position
+        )
+    return bool(new)
+
+
+def _settle(version: Version, *, new_bytes: bool) -> None:
+    """Bring what follows from the rows up to date: vetting state, terms profile, checks."""
+    states = set(version.files.values_list("state", flat=True))
+    state = version.vetting
+    if states == {FileState.QUARANTINED}:
+        state = Vetting.QUARANTINED
+    elif new_bytes and state in {Vetting.APPROVED, Vetting.QUARANTINED}:
+        # What a reviewer approved were other bytes.
+        state = Vetting.WAITING
+    profile = verdicts.profile_of(version)
+    if (state, profile.pk) != (version.vetting, version.terms_profile_id):
+        version.vetting, version.terms_profile = state, profile
+        version.save(update_fields=["vetting", "terms_profile", "updated"])
+    checks.assess(version)
