@@ -18,8 +18,10 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `against` is the other side's figure from the same run, in the same unit; `ratio` is ours to
-    theirs as the row's id says; `met` compares `ratio` (or `value`, where there is no other side) with `target`."""
+    """One figure, in `unit`; `against` is the other side's from the same run.
+
+    `ratio` is ours to theirs; `met` compares it (or `value`, where there is no other side) with `target`.
+    """
 
     id: str
     value: float
@@ -46,18 +48,19 @@ def seconds_of(work: Callable[[], object]) -> float:
 def alternate(
     ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int
 ) -> tuple[float, float]:
-    """Best wall time of each in `rounds` turns taken alternately, so that a busy machine troubles both alike."""
+    """Best wall time of each in `rounds` turns, taken alternately so that a busy machine troubles both."""
     pairs = [(seconds_of(ours), seconds_of(theirs)) for _ in range(rounds)]
     return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
 
 
 def machine() -> str:
     """What the figures were measured on."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    where = f"{platform.system()} {platform.machine()}"
+    return f"{where}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def report(name: str, rows: Sequence[Row]) -> Path:
-    """Print the table and write the JSON; returns the file's path. Raises ValueError for a benchmark without rows."""
+    """Print the table, write the JSON, return its path. Raises ValueError when nothing was measured."""
     if not rows:
         raise ValueError(f"benchmark {name} measured nothing")
     table = Table(title=f"{name} - {machine()}")
