@@ -47,7 +47,7 @@ def load_secret_key(given: str, path: Path) -> str:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         raise ConfigError(

@@ -170,7 +170,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 DOWNLOAD_BACKEND = env_choice("DOWNLOAD_BACKEND", "internal", ("internal", "xaccel", "redirect"))
 XACCEL_PREFIX = env_str("XACCEL_PREFIX", "/protected-blobs/")
 
-# --- Vetting -------------------------------------------------------------------------------------------------------
+# --- Vetting ------------------------------------------------------------------------------------------------
 
 # A file whose terms forbid this act is not handed out, however well it is vetted.
 DOWNLOAD_ACT = env_str("DOWNLOAD_ACT", "use_privately")
@@ -225,7 +225,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     },
 }
 
-# --- Celery: a message only wakes a worker, so nothing is lost with a message --
+# --- Celery: a message only wakes a worker, so nothing is lost with a message -------------------------------
 
 globals().update(celery_settings(env_secret("CELERY_BROKER_URL", "filesystem://"), VAR_DIR / "broker"))
 

@@ -52,8 +52,8 @@ def reachable(programs: Programs, account: Account, shelf: Path) -> Programs:
     """The same programs at a place where the account can start them.
 
     Root may have its virtual environment in a private home, where `nobody` cannot start anything. Then the
-    whole installation (about 40 MB) is copied once to a folder under `shelf`, owned by root. PostgreSQL
-    finds its libraries relative to the program, so it may be moved.
+    whole installation (about 40 MB) is copied once to a folder under `shelf`, owned by root. The programs
+    find their libraries relative to themselves, so those next to the package are copied along.
     """
     if not account.switch or account.can_execute(programs.bin / "postgres"):
         return programs
@@ -61,11 +61,14 @@ def reachable(programs: Programs, account: Account, shelf: Path) -> Programs:
     status = (programs.bin / "postgres").stat()
     label = hashlib.sha256(f"{source} {status.st_mtime_ns} {status.st_size}".encode()).hexdigest()[:12]
     target = shelf / f"postgresql-{programs.major}-{label}"
+    moved = Programs(target / source.parent.name / source.name / "bin", programs.major)
     try:
         if not target.exists():
             shelf.mkdir(parents=True, exist_ok=True)
             unfinished = Path(tempfile.mkdtemp(dir=shelf, prefix=".copy-"))
-            shutil.copytree(source, unfinished, symlinks=True, dirs_exist_ok=True)
+            for part in (source, *_libraries(source)):
+                place = unfinished / part.relative_to(source.parent.parent)
+                shutil.copytree(part, place, symlinks=True)
             _open_for_reading(unfinished)
             try:
                 unfinished.rename(target)
@@ -77,7 +80,15 @@ def reachable(programs: Programs, account: Account, shelf: Path) -> Programs:
             f"failed: {error.strerror}.",
             next_step="Move .venv to a folder that every user may enter, or set DATABASE_URL.",
         ) from None
-    return Programs(target / "bin", programs.major)
+    return moved
+
+
+def _libraries(source: Path) -> list[Path]:
+    """Where wheels keep the libraries of their programs: beside the package on Linux, in it on macOS."""
+    package = source.parent
+    return [
+        path for path in (package.with_name(f"{package.name}.libs"), package / ".dylibs") if path.is_dir()
+    ]
 
 
 def _open_for_reading(folder: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from psycopg.pq import PGconn, Ping
 
 from config.postgres.account import Account, server_account
 from config.postgres.binaries import Programs, find_programs, reachable
@@ -61,7 +64,7 @@ class Cluster:
             self._check_owner(folder)
             self.account.own(folder)
         with self._lock():
-            if self.is_running() and self._answers():
+            if self._answers():
                 return
             programs = reachable(find_programs(self.bin_setting), self.account, SHELF)
             self._make(programs)
@@ -144,9 +147,14 @@ class Cluster:
         command: list[str | Path] = [programs.pg_ctl, "start", "-D", self.data, "-l", self.log, "-w", "-s"]
         deadline = time.monotonic() + PATIENCE
         while True:
-            pid = server_pid(self.data)
-            if pid is None or not is_our_server(pid, self.data):
-                forget_dead_server(self.data)
+            # One that was killed a moment ago may still be there; one that is coming up answers soon.
+            if self.is_running():
+                if self._answers():
+                    return
+                time.sleep(0.1)
+                if time.monotonic() < deadline:
+                    continue
+            forget_dead_server(self.data)
             self.log.touch()
             if self.account.switch:
                 os.chown(self.log, self.account.uid, self.account.gid)
@@ -157,15 +165,17 @@ class Cluster:
             time.sleep(0.5)
 
     def _answers(self) -> bool:
-        return (self.socket / f".s.PGSQL.{PORT}").exists()
+        address = " ".join(f"{name}='{_escaped(str(value))}'" for name, value in self.address.items())
+        return PGconn.ping(f"{address} connect_timeout=5".encode()) == Ping.OK
 
     def _last_words(self) -> str:
         try:
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ""
-        telling = [line for line in lines[-20:] if "FATAL" in line or "error" in line.lower()]
-        return (telling or lines or [""])[-1]
+        # The last line often says only that something above it was wrong.
+        telling = [line for line in lines[-8:] if re.search(r"\b(LOG|ERROR|FATAL|PANIC|error):", line)]
+        return " / ".join(telling[-2:] or lines[-1:])
 
 
 def embedded_cluster(folder: Path, bin_setting: str = "", *, durable: bool = True) -> Cluster:
@@ -175,7 +185,8 @@ def embedded_cluster(folder: Path, bin_setting: str = "", *, durable: bool = Tru
     if account.switch and not account.can_reach(folder):
         folder = SHELF / label
     socket = folder / "socket"
-    if len(os.fsencode(socket / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET:
+    # libpq takes a comma for the end of one host.
+    if len(os.fsencode(socket / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET or "," in str(socket):
         base = SHELF if account.switch else Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
         socket = base / f"kura-{label}"
     return Cluster(folder, socket, account, bin_setting, durable)
@@ -183,3 +194,7 @@ def embedded_cluster(folder: Path, bin_setting: str = "", *, durable: bool = Tru
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
