@@ -34,7 +34,9 @@ class Command(BaseCommand):
         # Progress never touches stdout, where the result goes.
         console = Console(stderr=True)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        with Progress(
+            *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+        ) as bar:
             task = bar.add_task("Looking for adapters", total=None)
 
             def show(done: int, total: int, name: str) -> None:
