@@ -12,18 +12,19 @@ from registry.licensing.vocabulary import ACTS, CONDITIONS, FACTS
 
 INTRODUCTION = """# Licenses
 
-What Kura knows about licenses, act by act. This page is made from `registry/licensing/data/`; change the data, then
-run `python -m registry.licensing.document > docs/licenses.md`. It is a reading with its clauses, not legal advice.
+What Kura knows about licenses, act by act. This page is made from `registry/licensing/data/`; change the
+data, then run `python -m registry.licensing.document > docs/licenses.md`. It is a reading with its clauses,
+not legal advice.
 
 How a verdict comes about:
 
-- Every party has a say, its *layer*: the base model's steward, parts loaded beside the base, each adapter's author,
-  an author's reply, a host, the owners of rights in the source material, the house.
+- Every party has a say, its *layer*: the base model's steward, parts loaded beside the base, each adapter's
+  author, an author's reply, a host, the owners of rights in the source material, the house.
 - Each layer gives a status for the act: allowed, conditional, forbidden, silent, or not addressed.
-- The strictest wins: allowed < conditional < unknown < forbidden. A silent layer makes the answer *unknown*, and
-  unknown is never yes.
-- *Standing* rules always bind and are listed beside the verdict. A *duty* is something to do. A *gate* tests a fact:
-  passed, it drops out; failed, the act is forbidden; with the fact missing, it stays open.
+- The strictest wins: allowed < conditional < unknown < forbidden. A silent layer makes the answer *unknown*,
+  and unknown is never yes.
+- *Standing* rules always bind and are listed beside the verdict. A *duty* is something to do. A *gate* tests
+  a fact: passed, it drops out; failed, the act is forbidden; with the fact missing, it stays open.
 - Non-commercial limits always fail on acts that earn: {commerce}.
 - Share-alike terms are compared when a merge or derivative is passed on: {derivative}.
 """
