@@ -1,0 +1,127 @@
+"""Declared, detected and decided side by side: what the author said, what the bytes say, what a reviewer settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from catalog.pages import words
+from registry.models import ClaimKind, Inspection, Standing, TermsClaim, Version
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the table. An empty text means that nobody said anything; `conflict` marks a disagreement."""
+
+    name: str
+    declared: str = ""
+    detected: str = ""
+    decided: str = ""
+    conflict: bool = False
+    claims: list[TermsClaim] = field(default_factory=list)
+
+
+def facts_of(version: Version, inspection: Inspection | None, claims: Iterable[TermsClaim]) -> list[Fact]:
+    """The lines of the facts table of one version."""
+    data: dict[str, Any] = inspection.data if inspection is not None else {}
+    current = [claim for claim in claims if not claim.superseded]
+    return [
+        _base(version, data),
+        _claimed(_("License of the adapter"), current, ClaimKind.LICENSE),
+        _claimed(_("Civitai permissions"), current, ClaimKind.CIVITAI_FLAGS),
+        Fact(_("Kind"), detected=_kind(inspection)),
+        Fact(_("Rank"), detected=_rank(data.get("rank"))),
+        Fact(_("Modules"), detected=str(inspection.modules) if inspection else ""),
+        Fact(_("Key dialect"), detected=inspection.dialect if inspection else ""),
+        Fact(_("Trigger words"), declared=", ".join(version.trigger_words), detected=_trained_words(data)),
+        *_claims_of(_("Rights in the material"), current, ClaimKind.RIGHTS),
+    ]
+
+
+def _base(version: Version, data: dict[str, Any]) -> Fact:
+    detected = "" if version.detected_family == "unknown" else words.family(version.detected_family)
+    allowed = data.get("family_candidates") or []
+    if not detected and isinstance(allowed, list) and allowed:
+        names = ", ".join(words.family(str(name)) for name in allowed)
+        detected = _("One of: %(names)s") % {"names": names}
+    declared = version.declared_base
+    if version.base_declared is not None and version.base_declared.name != declared:
+        declared = f"{declared} → {version.base_declared.name}" if declared else version.base_declared.name
+    differs = (
+        version.base_declared is not None
+        and version.detected_family not in ("unknown", version.base_declared.family)
+        and version.base_decided is None
+    )
+    return Fact(
+        _("Base model"),
+        declared=declared,
+        detected=detected,
+        decided=version.base_decided.name if version.base_decided else "",
+        conflict=differs or bool(data.get("base_conflict") and version.base_decided is None),
+    )
+
+
+def _claimed(name: str, claims: list[TermsClaim], kind: ClaimKind) -> Fact:
+    mine = [claim for claim in claims if claim.kind == kind]
+
+    def said(standing: Standing) -> str:
+        return "; ".join(dict.fromkeys(claim_text(claim) for claim in mine if claim.standing == standing))
+
+    declared = {claim_text(claim) for claim in mine if claim.standing == Standing.DECLARED}
+    decided = said(Standing.DECIDED)
+    return Fact(
+        name,
+        declared=said(Standing.DECLARED),
+        detected=said(Standing.DETECTED),
+        decided=decided,
+        conflict=len(declared) > 1 and not decided,
+        claims=mine,
+    )
+
+
+def _claims_of(name: str, claims: list[TermsClaim], kind: ClaimKind) -> list[Fact]:
+    """A line only where somebody said something at all."""
+    fact = _claimed(name, claims, kind)
+    return [fact] if fact.claims else []
+
+
+def claim_text(claim: TermsClaim) -> str:
+    """A claim's value for people: a license id, the flags that are on, or the words as written."""
+    value = claim.value
+    if value is None:
+        return claim.wording or _("Nothing stated")
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_flag(each)}" for key, each in value.items()) or claim.wording
+    return str(value)
+
+
+def _flag(value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return " + ".join(map(str, value)) or _("none")
+    return str(value)
+
+
+def _kind(inspection: Inspection | None) -> str:
+    if inspection is None:
+        return ""
+    algorithm = words.algorithm(inspection.algorithm) if inspection.algorithm else inspection.kind
+    return f"{algorithm} (DoRA)" if inspection.data.get("weight_decomposed") else algorithm
+
+
+def _rank(rank: Any) -> str:
+    if not isinstance(rank, dict):
+        return ""
+    low, high = rank.get("min"), rank.get("max")
+    return str(high) if low == high else f"{low}–{high}"
+
+
+def _trained_words(data: dict[str, Any]) -> str:
+    found = data.get("trigger_words")
+    if not isinstance(found, list):
+        return ""
+    return ", ".join(str(each.get("word", "")) for each in found if isinstance(each, dict))

@@ -1,0 +1,266 @@
+"""A comparison sheet as rows and columns of pictures, and the pair of pictures that stands for it on a card."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from inference.models import Sheet, SheetCell
+
+# A recipe has few rows and columns; a broken one must not fill the page.
+MOST_PLACES = 600
+# Below this width a picture is shown with hard pixels: blur would look like the adapter's doing.
+SMALL_PICTURE = 200
+# The weight that cards, the effect figure and copied lines use where the recipe has it.
+USUAL_WEIGHT = 0.8
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One cell at its place. `weight` is None for the base; `parameters` is what one copies to make it again."""
+
+    key: str
+    row: int
+    column: int
+    role: str
+    weight: float | None
+    prompt: str
+    seed: str
+    pixel: bool
+    effect: float | None = None
+    parameters: str = ""
+
+    @property
+    def label(self) -> str:
+        """What stands at the head of its column."""
+        return column_label(self.role, self.weight)
+
+    @property
+    def alt(self) -> str:
+        """The picture in words, for those who do not see it."""
+        return f"{self.label}: {self.prompt}" if self.prompt else self.label
+
+    @property
+    def anchor(self) -> str:
+        """Its id on the sheet's page, so that one cell can be linked to."""
+        return f"cell-{self.row}-{self.column}"
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One prompt at one seed; `pictures` has one entry per column, None where no picture exists."""
+
+    number: int
+    prompt: str
+    seed: str
+    triggered: bool
+    pictures: list[Picture | None]
+
+    @property
+    def effect(self) -> float:
+        """The largest effect of the row, 0 where nothing was measured."""
+        return max((p.effect for p in self.pictures if p is not None and p.effect is not None), default=0.0)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A whole sheet: the heads of its columns and its rows."""
+
+    sheet: Sheet
+    columns: list[str]
+    rows: list[GridRow]
+
+    @property
+    def done(self) -> int:
+        """How many pictures there are so far."""
+        return sum(picture is not None for row in self.rows for picture in row.pictures)
+
+    def strip(self, rows: int = 1) -> list[list[Picture]]:
+        """Typical rows, the control left out: what the adapter page opens with."""
+        middle = _median(row.effect for row in self.rows)
+        order = sorted(self.rows, key=lambda row: abs(row.effect - middle))[:rows]
+        return [
+            [p for p in row.pictures if p is not None and p.role != "control"]
+            for row in sorted(order, key=lambda row: row.number)
+        ]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Base and adapter picture of one row: a card slides from one to the other."""
+
+    base: Picture
+    strong: Picture
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the pictures tell, with its numbers. `tone` is ok, warn or fail."""
+
+    code: str
+    tone: str
+    message: str
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the pages need of a sheet's stored plan; an empty plan gives empty words."""
+
+    rows: list[dict[str, Any]]
+    columns: list[dict[str, Any]]
+    recipe: dict[str, Any]
+
+    @classmethod
+    def of(cls, sheet: Sheet) -> _Plan:
+        plan: dict[str, Any] = sheet.plan if isinstance(sheet.plan, dict) else {}
+        return cls(plan.get("rows") or [], plan.get("columns") or [], plan.get("recipe") or {})
+
+    def row(self, number: int) -> dict[str, Any]:
+        return self.rows[number] if number < len(self.rows) else {}
+
+    def weight(self, column: int) -> float | None:
+        value = self.columns[column].get("weight") if column < len(self.columns) else None
+        return float(value) if isinstance(value, (int, float)) else None
+
+    def picture(self, place: SheetCell) -> Picture:
+        row, weight = self.row(place.row), self.weight(place.column)
+        width = self.recipe.get("width")
+        return Picture(
+            key=place.cell_id,
+            row=place.row,
+            column=place.column,
+            role=place.role,
+            weight=weight,
+            prompt=str(row.get("text", "")),
+            seed=str(row.get("seed", "")),
+            pixel=isinstance(width, int) and width < SMALL_PICTURE,
+            effect=_number(place.metrics, "effect"),
+            parameters=self._parameters(row, weight),
+        )
+
+    def _parameters(self, row: dict[str, Any], weight: float | None) -> str:
+        """The parameters in the order generation tools print them; only what the plan really holds."""
+        recipe = self.recipe
+        told = [f"{name}: {recipe[name]}" for name in ("steps", "sampler", "cfg") if name in recipe]
+        if "seed" in row:
+            told.append(f"seed: {row['seed']}")
+        if "width" in recipe and "height" in recipe:
+            told.append(f"size: {recipe['width']}x{recipe['height']}")
+        if weight is not None:
+            told.append(f"adapter weight: {weight:g}")
+        return "\n".join(part for part in (str(row.get("text", "")), ", ".join(told)) if part)
+
+
+def column_label(role: str, weight: float | None) -> str:
+    """Base, Control, 0.4: weights always with a leading zero and one decimal at least."""
+    if role == "base":
+        return _("Base")
+    if role == "control":
+        return _("Control 0")
+    if weight is None:
+        return "?"
+    short = f"{weight:g}"
+    return short if "." in short else f"{short}.0"
+
+
+def read_grid(sheet: Sheet) -> Grid:
+    """All pictures of one sheet in one query; a sheet that still grows has gaps."""
+    plan = _Plan.of(sheet)
+    found: dict[int, dict[int, Picture]] = defaultdict(dict)
+    roles = {number: str(column.get("role", "")) for number, column in enumerate(plan.columns)}
+    for place in SheetCell.objects.filter(sheet=sheet).order_by("row", "column")[:MOST_PLACES]:
+        found[place.row][place.column] = plan.picture(place)
+        roles.setdefault(place.column, place.role)
+    numbers = sorted({*range(len(plan.rows)), *found}) if found else []
+    return Grid(
+        sheet=sheet,
+        columns=[column_label(roles[column], plan.weight(column)) for column in sorted(roles)],
+        rows=[
+            GridRow(
+                number=number,
+                prompt=str(plan.row(number).get("text", "")),
+                seed=str(plan.row(number).get("seed", "")),
+                triggered=bool(plan.row(number).get("triggered")),
+                pictures=[found[number].get(column) for column in sorted(roles)],
+            )
+            for number in numbers
+        ],
+    )
+
+
+def read_pairs(sheets: Iterable[Sheet]) -> dict[int, Pair]:
+    """Sheet id -> base and 0.8 picture of its typical row, for all cards of a page in one query.
+
+    The row of median effect is shown: a card should neither flatter nor hide.
+    """
+    plans = {sheet.pk: _Plan.of(sheet) for sheet in sheets}
+    if not plans:
+        return {}
+    places = SheetCell.objects.filter(sheet_id__in=plans, role__in=["base", "adapter"])
+    found: dict[int, dict[int, list[Picture]]] = defaultdict(lambda: defaultdict(list))
+    for place in places.order_by("sheet_id", "row", "column")[: MOST_PLACES * len(plans)]:
+        found[place.sheet_id][place.row].append(plans[place.sheet_id].picture(place))
+    pairs = {}
+    for sheet_id, rows in found.items():
+        candidates = [pair for pictures in rows.values() if (pair := _pair(pictures)) is not None]
+        if candidates:
+            middle = _median(pair.strong.effect or 0.0 for pair in candidates)
+            pairs[sheet_id] = min(candidates, key=lambda pair: abs((pair.strong.effect or 0.0) - middle))
+    return pairs
+
+
+def effect_of(sheet: Sheet | None) -> float | None:
+    """How much the adapter changes the pictures of a sheet at the usual weight, where it was measured."""
+    weights = sheet.metrics.get("weights") if sheet is not None and isinstance(sheet.metrics, dict) else None
+    if not weights:
+        return None
+    nearest = min(weights, key=lambda each: abs(float(each.get("weight", 0)) - USUAL_WEIGHT))
+    return _number(nearest, "effect")
+
+
+def findings_of(sheet: Sheet) -> list[Finding]:
+    """The sheet's findings, the loud ones first."""
+    tones = {"warning": "warn", "error": "fail"}
+    found = [
+        Finding(
+            code=str(raw.get("code", "")),
+            tone=tones.get(str(raw.get("severity")), "ok"),
+            message=str(raw.get("message") or raw.get("code", "")),
+            numbers=raw.get("numbers") or {},
+        )
+        for raw in (sheet.findings if isinstance(sheet.findings, list) else [])
+        if isinstance(raw, dict)
+    ]
+    return sorted(found, key=lambda finding: ("fail", "warn", "ok").index(finding.tone))
+
+
+def recommended_weight(findings: Iterable[Finding]) -> float:
+    """The weight to write into prompts: the usual one, moved into the range that the sheet recommends."""
+    for finding in findings:
+        low, high = finding.numbers.get("low"), finding.numbers.get("high")
+        if finding.code == "recommended_weight" and low is not None and high is not None:
+            return round(min(max(USUAL_WEIGHT, low), high), 2)
+    return USUAL_WEIGHT
+
+
+def _pair(pictures: list[Picture]) -> Pair | None:
+    base = next((picture for picture in pictures if picture.role == "base"), None)
+    strong = [picture for picture in pictures if picture.role == "adapter"]
+    if base is None or not strong:
+        return None
+    return Pair(base, min(strong, key=lambda picture: abs((picture.weight or 0.0) - USUAL_WEIGHT)))
+
+
+def _number(values: Any, name: str) -> float | None:
+    value = values.get(name) if isinstance(values, dict) else None
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else 0.0

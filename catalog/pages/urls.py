@@ -1,0 +1,31 @@
+"""Addresses of the pages. Whatever people see has its own address, so that it can be linked to."""
+
+from __future__ import annotations
+
+from django.contrib.auth import views as auth
+from django.urls import path
+
+from catalog.pages import preferences
+from catalog.pages.views.account import SignIn
+from catalog.pages.views.adapter import adapter
+from catalog.pages.views.browse import browse
+from catalog.pages.views.home import home
+from catalog.pages.views.licenses import license_page, licenses
+from catalog.pages.views.review import review
+from catalog.pages.views.sheet import sheet
+
+app_name = "pages"
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("browse/", browse, name="browse"),
+    path("adapters/<int:pk>/", adapter, name="adapter"),
+    path("sheets/<int:pk>/", sheet, name="sheet"),
+    path("review/", review, name="review"),
+    path("review/<int:pk>/", review, name="review-version"),
+    path("licenses/", licenses, name="licenses"),
+    path("licenses/<str:license_id>/", license_page, name="license"),
+    path("preferences/", preferences.save, name="preferences"),
+    path("accounts/login/", SignIn.as_view(), name="login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+]

@@ -1,0 +1,52 @@
+"""Home: one sentence, one question, how the answers fall, and what was vetted last."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from catalog.errors import BadQuery
+from catalog.pages import words
+from catalog.pages.forms import chosen_act
+from catalog.pages.gate import page
+from catalog.pages.reading.cards import read_cards
+from catalog.search import OUTCOMES, SearchQuery, search
+from registry.licensing import ACTS
+from registry.models import Vetting
+
+RECENT = 12
+
+
+@page
+def home(request: HttpRequest) -> HttpResponse:
+    """`?act=&base=` changes the question in place; the counts answer it before one has to search."""
+    act = chosen_act(request.GET)
+    base = request.GET.get("base", "")[:200]
+    question = SearchQuery(act=act, bases=(base,) if base else (), limit=1)
+    try:
+        answer = search(question)
+    except BadQuery:
+        base, question = "", SearchQuery(act=act, limit=1)
+        answer = search(question)
+    recent = search(SearchQuery(act=act, vetting=(Vetting.APPROVED,), limit=RECENT))
+    bases = answer.facet("base")
+    context = {
+        "act": act,
+        "acts": ACTS.values(),
+        "base": base,
+        "bases": [value for value in bases.values if value.value != "unknown"] if bases else [],
+        "tally": [
+            {
+                "outcome": outcome,
+                "word": words.outcome(outcome),
+                "count": answer.outcome_counts.get(outcome, 0),
+                "params": question.with_("outcome", outcome).without("limit").urlencode(),
+            }
+            for outcome in OUTCOMES
+        ],
+        "cards": read_cards(recent.hits),
+        "total": recent.count,
+        "section": "home",
+    }
+    template = "pages/_home_answer.html" if request.htmx and not request.htmx.history_restore_request else "pages/home.html"  # type: ignore[attr-defined]
+    return render(request, template, context)

@@ -1,0 +1,85 @@
+"""The review queue: sheet, checks and decision bar on one screen; the next version comes without a page change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from catalog.pages.forms import DEFAULT_ACT, DecisionForm
+from catalog.pages.gate import page
+from catalog.pages.reading.adapter import read_version
+from catalog.pages.reading.queue import QueuePlace, read_place
+from catalog.pages.reading.rights import read_rights
+from registry.errors import KuraError
+from registry.licensing import ACTS
+from registry.models import Version
+from registry.vetting import review as decide
+
+MAY_REVIEW = "registry.add_review"
+# The acts whose verdicts a reviewer sees at a glance; the whole grid is one click away.
+SHOWN_ACTS = ("use_privately", "generate_and_sell_images", "run_as_paid_service", "redistribute_adapter")
+
+
+@page
+@permission_required(MAY_REVIEW, raise_exception=False)
+@require_http_methods(["GET", "HEAD", "POST"])
+def review(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    """GET shows the version (the oldest waiting one unless chosen); POST decides and shows the next one."""
+    place = read_place(pk)
+    if request.method == "POST":
+        return _decide(request, place)
+    return _show(request, place, DecisionForm())
+
+
+def _decide(request: HttpRequest, place: QueuePlace) -> HttpResponse:
+    form = DecisionForm(request.POST)
+    version = place.version
+    if version is None:
+        messages.error(request, _("That version does not exist."))
+        return _next(request, None)
+    if not form.is_valid():
+        return _show(request, place, form, status=422)
+    action, reason = form.cleaned_data["action"], form.cleaned_data["reason"]
+    try:
+        decide(version, request.user, action, reason)
+    except KuraError as error:
+        form.add_error(None, f"{error.message} {error.next_step}")
+        return _show(request, place, form, status=409)
+    words = {"approve": _("Approved: %(name)s"), "reject": _("Rejected: %(name)s")}
+    messages.success(request, words[action] % {"name": version})
+    return _next(request, place.next)
+
+
+def _next(request: HttpRequest, version: int | None) -> HttpResponse:
+    if not request.htmx:  # type: ignore[attr-defined]
+        return redirect("pages:review-version", version) if version else redirect("pages:review")
+    return _show(request, read_place(version), DecisionForm())
+
+
+def _show(request: HttpRequest, place: QueuePlace, form: DecisionForm, status: int = 200) -> HttpResponse:
+    context: dict[str, Any] = {"place": place, "form": form, "section": "review"}
+    if place.version is not None:
+        context |= _about(place.version)
+    template = "pages/_review.html" if request.htmx else "pages/review.html"  # type: ignore[attr-defined]
+    response = render(request, template, context, status=status)
+    if request.htmx and place.address:  # type: ignore[attr-defined]
+        response.headers["HX-Push-Url"] = place.address
+    return response
+
+
+def _about(version: Version) -> dict[str, Any]:
+    shown = read_version(version)
+    rights = read_rights(version, {})
+    return {
+        "page": shown,
+        "verdicts": [{"act": ACTS[act], "verdict": rights.verdict(act)} for act in SHOWN_ACTS],
+        "reasons": rights.reasons(DEFAULT_ACT)[:6],
+        "rights": rights,
+        "act": ACTS[DEFAULT_ACT],
+    }

@@ -1,0 +1,137 @@
+"""Words for the codes of verdicts, conditions, layers and checks, in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from registry.licensing import ACTS, CONDITIONS, REASONS
+
+OUTCOMES: Final[dict[str, str | Promise]] = {
+    "allowed": _("Allowed"),
+    "conditional": _("With conditions"),
+    "unknown": _("Unknown"),
+    "forbidden": _("Not allowed"),
+}
+
+OUTCOME_SENTENCES: Final[dict[str, str | Promise]] = {
+    "allowed": _("Every layer of terms allows this."),
+    "conditional": _("You may, if you keep the conditions below."),
+    "unknown": _("Some terms are missing or silent, so the answer is not known. Unknown is never yes."),
+    "forbidden": _("At least one layer of terms forbids this."),
+}
+
+STATUSES: Final[dict[str, str | Promise]] = {
+    **OUTCOMES,
+    "silent": _("Silent"),
+    "not_addressed": _("Not addressed"),
+}
+
+LAYERS: Final[dict[str, str | Promise]] = {
+    "base": _("Base model"),
+    "component": _("Component"),
+    "adapter": _("Adapter"),
+    "evidence": _("Author's reply"),
+    "host": _("Host"),
+    "tool": _("Tool"),
+    "rights": _("Rights in the material"),
+    "policy": _("House policy"),
+    "overlay": _("Overlay"),
+}
+
+CHECKS: Final[dict[str, str | Promise]] = {
+    "container_valid": _("The container is sound"),
+    "pickle_free": _("No pickle"),
+    "weights_finite": _("Weights are finite"),
+    "base_conflict": _("Declared and detected base agree"),
+    "base_known": _("The base is known"),
+    "license_known": _("The license is known"),
+    "material_rights": _("Rights in the material"),
+    "sheet": _("Comparison sheet"),
+}
+
+CONFIDENCES: Final[dict[str, str | Promise]] = {
+    "read_in_text": _("Read in the license text"),
+    "secondary_source": _("From a secondary source"),
+    "from_memory": _("Not read again; treat with care"),
+}
+
+FAMILIES: Final[dict[str, str]] = {
+    "sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL", "sd3_medium": "SD 3 Medium", "sd35_medium": "SD 3.5 Medium",
+    "sd35_large": "SD 3.5 Large", "flux1": "FLUX.1", "flux2_dev": "FLUX.2 [dev]", "qwen_image": "Qwen-Image",
+    "z_image": "Z-Image", "chroma": "Chroma", "toybox": "Toybox",
+}  # fmt: skip
+
+ALGORITHMS: Final[dict[str, str]] = {
+    "lora": "LoRA", "locon": "LoCon", "loha": "LoHa", "lokr": "LoKr", "ia3": "(IA)³", "oft": "OFT", "boft": "BOFT",
+    "glora": "GLoRA", "full": "Full difference", "mixed": "Mixed",
+}  # fmt: skip
+
+
+def outcome(code: str) -> str:
+    """The word of an outcome; an unknown code shows itself."""
+    return str(OUTCOMES.get(code, code))
+
+
+def status(code: str) -> str:
+    """The word of what one layer says."""
+    return str(STATUSES.get(code, code))
+
+
+def layer(code: str) -> str:
+    """The name of a layer with its number or name: `adapter:1`, `overlay:NAME`."""
+    kind, _sep, which = code.partition(":")
+    name = str(LAYERS.get(kind, kind))
+    return f"{name} {which}" if which else name
+
+
+def outcome_sentence(code: str) -> str:
+    """What an outcome means, in one sentence."""
+    return str(OUTCOME_SENTENCES.get(code, ""))
+
+
+def reason(code: str) -> str:
+    """What a reason's code means, in one sentence."""
+    meaning = REASONS.get(code)
+    return gettext(meaning[0]) if meaning else code.replace("_", " ")
+
+
+def check(code: str) -> str:
+    """The name of a vetting check."""
+    return str(CHECKS.get(code, code.replace("_", " ")))
+
+
+def confidence(code: str | None) -> str:
+    """How well a clause was read."""
+    return str(CONFIDENCES.get(code or "", code or "–"))
+
+
+def act(code: str) -> str:
+    """The label of an act; a code that no act has shows itself."""
+    found = ACTS.get(code)
+    return gettext(found.label) if found else code
+
+
+def condition(spelled: str) -> str:
+    """`revenue_below_usd:1000000` -> `Only below a yearly revenue: 1,000,000`."""
+    code, _sep, parameter = spelled.partition(":")
+    kind = CONDITIONS.get(code) or next((each for each in CONDITIONS.values() if each.wire == code), None)
+    name = gettext(kind.label) if kind else code.replace("_", " ")
+    if not parameter:
+        return name
+    if parameter.isdigit():
+        parameter = f"{int(parameter):,}"
+    return f"{name}: {parameter.strip('[]')}"
+
+
+def algorithm(code: str) -> str:
+    """The field's own spelling of an algorithm."""
+    return ALGORITHMS.get(code, code)
+
+
+def family(code: str) -> str:
+    """The usual spelling of a base family; `unknown` in the reader's language."""
+    return gettext("Unknown") if code == "unknown" else FAMILIES.get(code, code)
