@@ -19,8 +19,7 @@ help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 demo: $(VENV)/installed-runtime ## Set up, fill the catalog from demo/, and serve it
-	@$(PY) manage.py demo
-	@$(PY) -m config.serve
+	@$(PY) -m config.demo
 
 up: $(VENV)/installed-runtime ## Serve what is there
 	@$(PY) manage.py migrate --verbosity 0
