@@ -105,15 +105,15 @@ def _tensor(name: str, value: Any) -> TensorInfo:
         fields = dict(zip(FIELDS, value, strict=True))
     else:
         raise errors.TensorEntryMalformed(f"Tensor {name[:80]!r} is not an object.")
-    for inner in fields.values():
-        check_depth(inner, 3)
     missing = [field for field in FIELDS if field not in fields]
     if missing:
         raise errors.TensorEntryMalformed(f"Tensor {name[:80]!r} lacks {missing[0]}.")
     shape, offsets = fields["shape"], fields["data_offsets"]
     if not _whole_numbers(shape):
+        check_depth(shape, 3)
         raise errors.BadShape(f"The shape of tensor {name[:80]!r} is not a list of whole numbers.")
     if not _whole_numbers(offsets) or len(offsets) != 2:
+        check_depth(offsets, 3)
         raise errors.BadOffsets(f"The data_offsets of tensor {name[:80]!r} are not two whole numbers.")
     return TensorInfo(_dtype(name, fields["dtype"]), tuple(shape), offsets[0], offsets[1])
 

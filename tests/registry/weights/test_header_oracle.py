@@ -1,0 +1,158 @@
+"""The header parser against the official reader: no crash, and the same verdict on every header."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import safetensors
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from registry.weights.errors import ContainerError
+from registry.weights.header import DTYPE_BITS, parse_header
+
+WELL_KNOWN = ["F32", "F16", "U8", "F4", "F6_E2M3", "BOOL", "C64"]
+
+
+def official(file: bytes) -> bool:
+    """Whether the official reader takes the file."""
+    try:
+        safetensors.deserialize(file)
+    except safetensors.SafetensorError:
+        return False
+    return True
+
+
+def ours(raw: bytes, size: int) -> bool:
+    """Whether our parser does; any error but our own is a failed test."""
+    try:
+        return parse_header(raw, size).error is None
+    except ContainerError:
+        return False
+
+
+def agree(raw: bytes, data: int) -> None:
+    file = struct.pack("<Q", len(raw)) + raw + bytes(data)
+    assert ours(raw, len(file)) == official(file), raw
+
+
+numbers = st.one_of(
+    st.integers(-2, 9),
+    st.sampled_from([2**32, 2**63, 2**64 - 1, 2**64, 10**30]),
+    st.floats(allow_nan=True, allow_infinity=True),
+)
+scalars = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=3), st.sampled_from(WELL_KNOWN))
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Any:
+    """A tensor's entry: mostly one that could be right."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(values)
+    begin = draw(st.integers(0, 8))
+    entry = {
+        "dtype": draw(st.sampled_from(WELL_KNOWN)),
+        "shape": draw(st.lists(st.integers(0, 4), max_size=3)),
+        "data_offsets": [begin, begin + draw(st.integers(-1, 16))],
+    }
+    if draw(st.integers(0, 5)) == 0:
+        entry[draw(st.sampled_from(["dtype", "shape", "data_offsets", "more"]))] = draw(values)
+    if draw(st.integers(0, 9)) == 0:
+        return list(entry.values())
+    return entry
+
+
+metadata = st.one_of(st.none(), st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2), values)
+headers = st.one_of(
+    st.dictionaries(st.one_of(st.text(max_size=3), st.sampled_from(["a", "b"])), entries(), max_size=3),
+    st.fixed_dictionaries({"__metadata__": metadata, "a": entries()}),
+    values,
+)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(headers, st.integers(0, 24))
+def test_any_json_header_is_judged_as_the_official_reader_judges_it(document: Any, data: int) -> None:
+    agree(json.dumps(document).encode(), data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 4))
+def test_any_bytes_are_judged_as_the_official_reader_judges_them(raw: bytes, data: int) -> None:
+    agree(raw, data)
+
+
+ONE = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.integers(0, len(ONE)),
+    st.integers(0, 3),
+    st.sampled_from(list(' \t\n\r\0{}[],:"\\-+.0123456789eEnulltrufas')),
+)
+@example(0, 0, "\n")
+def test_a_header_with_a_few_bytes_changed_is_judged_alike(at: int, cut: int, character: str) -> None:
+    agree(ONE[:at] + character.encode() + ONE[at + cut :], 4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_well_formed_tilings_are_accepted_and_read_alike(data: st.DataObject) -> None:
+    head: dict[str, Any] = {}
+    at = 0
+    for name in data.draw(st.lists(st.text(max_size=5), unique=True, max_size=5)):
+        if name == "__metadata__":
+            continue
+        dtype = data.draw(st.sampled_from(sorted(DTYPE_BITS)))
+        shape = data.draw(st.lists(st.integers(0, 4), max_size=3))
+        count = 1
+        for dimension in shape:
+            count *= dimension
+        size = (count * DTYPE_BITS[dtype] + 7) // 8
+        head[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    agree(json.dumps(head, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass"), at)
+
+
+def test_spellings_that_python_and_rust_read_differently_are_judged_as_rust_does() -> None:
+    entry = '{"dtype":"U8","shape":[%s],"data_offsets":[0,1]}'
+    for raw in (
+        '{"a":%s}' % (entry % "-0"),
+        '{"a":%s}' % (entry % "1e0"),
+        '{"a":%s}' % (entry % "01"),
+        '{"a":%s}' % (entry % "1"),
+        '{"a":["U8",[1],[0,1]]}',
+        '{"a":["U8",[1],[0,1],0]}',
+        '{"a":{"dtype":{"U8":null},"shape":[1],"data_offsets":[0,1]}}',
+        '{"a":{"dtype":{"U8":{}},"shape":[1],"data_offsets":[0,1]}}',
+        '{"a":{"dtype":{"U8":[]},"shape":[1],"data_offsets":[0,1]}}',
+        '{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+        '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1,"x":2}}',
+        '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1e999}}',
+        '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":"\\ud800"}}',
+        '{"\\ud83d\\ude00":%s}' % (entry % "1"),
+        '{"\\ud800":%s}' % (entry % "1"),
+        '{"__metadata__":null,"__metadata__":null,"a":%s}' % (entry % "1"),
+        '{"__metadata__":{"x":"1","x":"2"},"a":%s}' % (entry % "1"),
+        '{"a":{"dtype":"U8","shape":[9223372036854775808,4,0],"data_offsets":[0,0]}}',
+        '{"a":{"dtype":"U8","shape":[0,9223372036854775808,4],"data_offsets":[0,0]}}',
+        '{"a":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,1]}}',
+    ):
+        agree(raw.encode(), 1)
+        agree(raw.encode(), 0)
+
+
+def test_nesting_is_followed_exactly_as_deep_as_the_official_reader_follows_it() -> None:
+    for depth in (*range(120, 132), 990, 5000):
+        nested = "[" * depth + "]" * depth
+        agree(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":%s}}' % nested.encode(), 1)
