@@ -49,7 +49,7 @@ def flags(
     ],
 )
 def test_every_wire_shape_of_commercial_use_is_read(sent: object, read: set[str]) -> None:
-    assert flags(sent).commercial_use == read
+    assert flags(sent).commercial_use == frozenset(read)
 
 
 def test_null_and_absence_state_nothing() -> None:
@@ -60,7 +60,7 @@ def test_null_and_absence_state_nothing() -> None:
 
 def test_a_value_newer_than_the_reader_grants_nothing_and_is_kept() -> None:
     read = flags(["Image", "Holograms"])
-    assert read.commercial_use == {"Image"}
+    assert read.commercial_use == frozenset({"Image"})
     assert read.unrecognized == ("Holograms",)
 
 

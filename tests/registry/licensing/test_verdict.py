@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import pytest
 
-from registry.licensing import (
-    AdapterTerms,
-    AuthorReply,
-    BaseConflict,
-    Component,
-    Overlay,
-    Question,
-    Verdict,
-    decide,
-)
+from registry.licensing import AdapterTerms, AuthorReply, BaseConflict, Component, Overlay
 from registry.licensing.errors import (
     BadFact,
     ContradictoryTerms,
@@ -25,24 +15,7 @@ from registry.licensing.errors import (
     UnknownCondition,
     UnknownLicense,
 )
-
-OPEN_FLAGS = {
-    "allowNoCredit": True,
-    "allowCommercialUse": ["Image", "RentCivit", "Rent", "Sell"],
-    "allowDerivatives": True,
-    "allowDifferentLicense": True,
-}
-
-
-def ask(
-    act: str, *adapters: AdapterTerms | str | None, base: str | None = "Apache-2.0", **more: Any
-) -> Verdict:
-    terms = [item if isinstance(item, AdapterTerms) else AdapterTerms(item) for item in adapters]
-    return decide(Question(act, base_license=base, adapters=terms, **more))
-
-
-def codes(verdict: Verdict) -> Sequence[str]:
-    return [reason.code for reason in verdict.reasons]
+from tests.registry.licensing.asking import OPEN_FLAGS, ask, codes
 
 
 def test_an_open_stack_is_allowed_and_says_who_allows_it() -> None:
@@ -274,81 +247,6 @@ class TestRights:
         self, rights: Any, act: str, facts: dict[str, Any], outcome: str
     ) -> None:
         assert ask(act, AdapterTerms("MIT", rights=rights), facts=facts).outcome == outcome
-
-
-class TestShareAlike:
-    act = "redistribute_derivative"
-
-    @pytest.mark.parametrize(
-        ("base", "adapter", "outcome"),
-        [
-            # Permissive and attribution licenses go into any share-alike license.
-            ("faipl-1.0-sd", "MIT", "conditional"),
-            ("faipl-1.0-sd", "CC-BY-4.0", "conditional"),
-            ("faipl-1.0-sd", "creativeml-openrail-m", "conditional"),
-            ("GPL-3.0-only", "Apache-2.0", "conditional"),
-            # Non-commercial parts go into a non-commercial whole only.
-            ("faipl-1.0-sd", "CC-BY-NC-4.0", "forbidden"),
-            ("GPL-3.0-only", "CC-BY-NC-4.0", "forbidden"),
-            ("CC-BY-SA-4.0", "CC-BY-NC-4.0", "forbidden"),
-            ("CC-BY-NC-SA-4.0", "CC-BY-NC-4.0", "conditional"),
-            ("flux-1-dev-nc-1.1.1", "GPL-3.0-only", "forbidden"),
-            # Two share-alike licenses need one group, or a one-way road.
-            ("pony-v6-modified-faipl", "faipl-1.0-sd", "conditional"),
-            ("GPL-3.0-only", "AGPL-3.0-only", "conditional"),
-            ("CC-BY-SA-4.0", "GPL-3.0-only", "conditional"),
-            ("CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", "forbidden"),
-            ("faipl-1.0-sd", "GPL-3.0-only", "forbidden"),
-            ("faipl-1.0-sd", "CC-BY-SA-4.0", "forbidden"),
-            # Limits that FAIPL lets nobody add; elsewhere the texts leave it open.
-            ("faipl-1.0-sd", "tencent-hunyuan-community-2024-12", "forbidden"),
-            ("GPL-3.0-only", "tencent-hunyuan-community-2024-12", "unknown"),
-        ],
-    )
-    def test_parts_merge_only_where_one_license_can_take_the_whole(
-        self, base: str, adapter: str, outcome: str
-    ) -> None:
-        facts = {"commercial": False}
-        assert ask(self.act, adapter, base=base, facts=facts).outcome == outcome
-        assert ask(self.act, base, base=adapter, facts=facts).outcome == outcome
-
-    def test_the_clash_names_the_part_that_cannot_go_in(self) -> None:
-        verdict = ask(self.act, "MIT", "CC-BY-NC-4.0", base="faipl-1.0-sd", facts={"commercial": False})
-        assert verdict.deciding == ("adapter:2",)
-        assert codes(verdict)[0] == "share_alike_clash"
-
-    def test_use_restrictions_under_gpl_are_for_a_person_to_compare(self) -> None:
-        verdict = ask(self.act, "GPL-3.0-only", base="creativeml-openrail-m")
-        assert verdict.outcome == "conditional"
-        assert "share_alike_review" in codes(verdict)
-
-    def test_flags_that_bar_commerce_cannot_go_into_a_free_whole(self) -> None:
-        closed = AdapterTerms(civitai={**OPEN_FLAGS, "allowCommercialUse": []})
-        assert ask(self.act, closed, base="faipl-1.0-sd").outcome == "forbidden"
-        assert ask(self.act, AdapterTerms(civitai=OPEN_FLAGS), base="faipl-1.0-sd").outcome == "conditional"
-
-    def test_a_merge_kept_private_needs_no_common_license(self) -> None:
-        assert ask("modify_or_merge", "GPL-3.0-only", base="CC-BY-SA-4.0").outcome == "allowed"
-
-
-class TestUpstream:
-    def test_a_limit_the_base_does_not_permit_is_reported_and_kept(self) -> None:
-        extra = {"generate_and_sell_images": ("forbidden", [])}
-        verdict = ask(
-            "generate_and_sell_images", AdapterTerms("faipl-1.0-sd", extra=[extra]), base="illustrious-v0.1"
-        )
-        assert verdict.outcome == "forbidden"
-        assert "restriction_not_permitted_by_upstream" in codes(verdict)
-
-    def test_an_author_on_a_share_alike_base_owes_its_license(self) -> None:
-        verdict = ask("generate_and_sell_images", None, base="faipl-1.0-sd")
-        assert verdict.outcome == "unknown"
-        assert "author_owes_license" in codes(verdict)
-
-    def test_two_name_prefixes_both_bind_and_are_flagged(self) -> None:
-        verdict = ask("redistribute_derivative", base="krea-2-community", components=["llama3.1"])
-        assert {'naming_prefix:"Krea"', 'naming_prefix:"Llama"'} <= set(verdict.conditions)
-        assert "naming_prefixes_differ" in codes(verdict)
 
 
 class TestOtherLayers:

@@ -105,7 +105,8 @@ junk = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["licence", "civitai", "extra", "author_reply", "grants", "state", "rights", "facts", "acts",
-             "name", "use_privately", "allowCommercialUse", "allowNoCredit", "mau", "host", "territory", "declared"]
+             "name", "use_privately", "allowCommercialUse", "allowNoCredit", "mau", "host",
+             "territory", "declared"]
         ),
         inner,
         max_size=4,
