@@ -65,12 +65,12 @@ def write_json(path: Path, value: object) -> Path:
     return path
 
 
-def civitai_info(model: int = 100, version: int = 1000, **changes: Any) -> dict[str, Any]:
+def civitai_info(model_id: int = 100, version_id: int = 1000, **changes: Any) -> dict[str, Any]:
     """A model-version object as the Civitai Helper leaves it beside a file, all permissions open."""
     return {
-        "id": version,
-        "modelId": model,
-        "name": f"v{version}",
+        "id": version_id,
+        "modelId": model_id,
+        "name": f"v{version_id}",
         "baseModel": "SD 1.5",
         "trainedWords": ["inkwash, brush"],
         "publishedAt": "2024-11-11T11:49:42.064Z",
