@@ -45,7 +45,7 @@ class ListViewSet(ListModelMixin, GenericViewSet[Any]):
 
 def whole_versions() -> QuerySet[Version]:
     """Versions with all that the Version contract shows, in two queries however many they are."""
-    sheets = Sheet.objects.filter(version=OuterRef("pk"), state=SheetState.DONE).order_by("-finished", "-id")
+    sheets = Sheet.objects.filter(version=OuterRef("pk"), state=SheetState.DONE).order_by("-id")
     return (
         Version.objects.select_related("base_decided")
         .prefetch_related("files__blob")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Case, CharField, Count, F, Func, Value, When
 from django.utils.translation import gettext as _
@@ -39,7 +40,11 @@ def _bases(question: Question) -> Facet:
     tree = question.tree
     pairs = [(pk, above) for pk in tree.by_id for above in tree.line(pk)]
     versions = question.versions(without="base").order_by().values("adapter_id", "effective_base")
-    inner, params = versions.query.sql_with_params()
+    try:
+        inner, params = versions.query.sql_with_params()
+    except EmptyResultSet:
+        # Django sees by itself that nothing can match, for instance a verdict that no terms here have.
+        return _facet("base", _("Base model"), [], question.query.bases)
     sql = f"""
         SELECT line.above, count(DISTINCT matching.adapter_id)
         FROM ({inner}) AS matching

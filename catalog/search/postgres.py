@@ -124,8 +124,8 @@ def _hits(adapters: Sequence[Any], question: Question) -> list[SearchHit]:
         sheet.version_id: sheet
         for sheet in Sheet.objects.filter(version__in=keys, state=SheetState.DONE)
         .select_related("base")
-        .order_by("version", "-finished", "-id")
-        .distinct("version")
+        .order_by("version_id", "-id")
+        .distinct("version_id")
     }
     readings = {
         reading.of_version: reading
