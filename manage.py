@@ -15,9 +15,9 @@ def main() -> int:
     except ModuleNotFoundError:
         sys.stderr.write("not_installed: Django is missing. Run `make setup`, then use .venv/bin/python.\n")
         return 1
-    from config.command_line import run
+    from config.command_line import report
 
-    return run(execute_from_command_line, sys.argv)
+    return report(lambda: execute_from_command_line(sys.argv))
 
 
 if __name__ == "__main__":

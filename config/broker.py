@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from config.env import ConfigError
 

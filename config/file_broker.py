@@ -20,11 +20,11 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
     """A channel whose messages appear by renaming."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         for folder in (self.data_folder_in, self.data_folder_out):
             Path(folder).mkdir(parents=True, exist_ok=True)
 
-    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]
         folder = Path(self.data_folder_out)
         # Sorted by time; everything after the first dot names the queue.
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}"

@@ -86,20 +86,11 @@ def explain(pip_says: str) -> tuple[str, str]:
 
 def _pip(python: Path, arguments: list[str]) -> int:
     # Wheels only: building torch or PostgreSQL from source would fail after an hour instead of at once.
-    command = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--only-binary=:all:",
-    ]
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    command += ["--only-binary=:all:", *arguments]
     log = python.parent.parent / "install.log"
     with (
-        subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as pip,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
         log.open("w", encoding="utf-8") as file,
     ):
         for line in pip.stdout or ():

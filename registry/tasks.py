@@ -10,7 +10,7 @@ from registry import jobs
 
 # Acknowledged before it starts: the row, not the message, brings the work back after a crash, and an early
 # acknowledgement cannot run into any broker's time limit, however long the jobs take.
-@shared_task(name=jobs.WORK, acks_late=False, ignore_result=True)
+@shared_task(name=jobs.WORK, acks_late=False, ignore_result=True)  # type: ignore[untyped-decorator]
 def work(queue: str) -> None:
     """Do what waits in the queue."""
     jobs.work(queue, stopping=_stopping)

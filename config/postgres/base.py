@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base, features
 
 from config.postgres.binaries import LOWEST
@@ -42,7 +43,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().get_new_connection(conn_params)
         try:
             return super().get_new_connection(conn_params)
-        except base.Database.OperationalError:
+        except psycopg.OperationalError:
             # Nobody answers, or the server was killed. Starting a running server changes nothing.
             cluster.start()
             if conn_params.get("dbname") == self.settings_dict["NAME"]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from config.postgres.account import Account, server_account
@@ -49,9 +50,13 @@ class Cluster:
         return self.folder / "log"
 
     @property
-    def address(self) -> dict[str, str | int]:
+    def address(self) -> dict[str, str]:
         """What libpq needs to find the server."""
-        return {"host": str(self.socket), "port": PORT, "user": USER}
+        return {"host": str(self.socket), "port": str(PORT), "user": USER}
+
+    def conninfo(self, database: str) -> str:
+        """The same as one string, for one of its databases."""
+        return make_conninfo(dbname=database, **self.address)
 
     def is_running(self) -> bool:
         """Whether a living server owns the data folder."""
@@ -165,8 +170,7 @@ class Cluster:
             time.sleep(0.5)
 
     def _answers(self) -> bool:
-        address = " ".join(f"{name}='{_escaped(str(value))}'" for name, value in self.address.items())
-        return PGconn.ping(f"{address} connect_timeout=5".encode()) == Ping.OK
+        return PGconn.ping(f"{self.conninfo('postgres')} connect_timeout=5".encode()) == Ping.OK
 
     def _last_words(self) -> str:
         try:
@@ -194,7 +198,3 @@ def embedded_cluster(folder: Path, bin_setting: str = "", *, durable: bool = Tru
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -12,7 +12,7 @@ from config.postgres.cluster import Cluster
 
 def create_database_if_missing(cluster: Cluster, name: str) -> None:
     """Create the database of that name unless it is there."""
-    with psycopg.connect(dbname="postgres", autocommit=True, **cluster.address) as connection:
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not found:
             # Another process may be faster.

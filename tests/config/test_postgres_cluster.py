@@ -58,7 +58,7 @@ def make(monkeypatch: pytest.MonkeyPatch, open_folder: Path) -> Iterator[Make]:
 
 
 def _ask(one: Cluster, question: str) -> object:
-    with psycopg.connect(dbname="postgres", **one.address) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(one.conninfo("postgres")) as connection:
         answer = connection.execute(question.encode())
         row = answer.fetchone() if answer.description else None
     return row and row[0]
