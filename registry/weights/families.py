@@ -34,6 +34,7 @@ _NATIVE_DIALECTS = frozenset(
     {"kohya", "kohya_double_underscore", "comfy", "bfl", "bfl_control", "unprefixed", "xlabs"}
 )
 _NEGLIGIBLE = 0.05
+UNFAMILIAR = "unfamiliar_layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +147,12 @@ def _decide(
         if not any(word in m.where.flat or word in m.where.path for m in denoiser for word in lacks):
             told = f"Only the metadata tells {declared} from {SUB_FAMILIES[declared]}."
             return FamilyReading(declared, [], [*reasons, ("family_from_metadata", told)])
-    if len(candidates) == 1:
+    if len(candidates) == 1 and UNFAMILIAR not in dict(reasons):
         return FamilyReading(candidates[0], [], reasons)
     if declared in candidates:
         told = f"The layers allow {', '.join(candidates)}; the metadata names {declared}."
         return FamilyReading(declared, candidates, [*reasons, ("family_from_metadata", told)])
-    return FamilyReading("unknown", [c for c in candidates if c != "unknown"], reasons)
+    return FamilyReading("unknown", candidates, reasons)
 
 
 def _narrow(candidates: list[str], allowed: Iterable[str]) -> list[str]:
@@ -165,7 +166,7 @@ def _denoiser_families(
 ) -> tuple[list[str], list[tuple[str, str]]]:
     layers_of_unet = [m for m in modules if m.where.component == "unet" and m.where.known]
     if layers_of_unet and not any(m.where.component == "transformer" for m in modules):
-        return _doubted(fitting_unets(layers_of_unet), len(modules) - len(layers_of_unet), len(modules))
+        return fitting_unets(layers_of_unet), _doubts(len(modules) - len(layers_of_unet), len(modules))
     table = layer_table()
     known: list[tuple[ModuleFacts, tuple[int, ...], list[Layer]]] = []
     for module in modules:
@@ -181,8 +182,7 @@ def _denoiser_families(
         candidates = _fitting(known, sizes=False)[:1]
         told = "The Kronecker factors multiply to no known layer; the family is read from the names alone."
         reasons.append(("impossible_shapes", told))
-    candidates, doubts = _doubted(candidates, len(modules) - len(known), len(modules))
-    reasons += doubts
+    reasons += _doubts(len(modules) - len(known), len(modules))
     if len(candidates) > 1 and dialect in _NATIVE_DIALECTS:
         native = {layer.family for _, _, layers in known for layer in layers if layer.native}
         candidates = _narrow(candidates, native)
@@ -191,12 +191,11 @@ def _denoiser_families(
     return candidates, reasons
 
 
-def _doubted(candidates: list[str], strange: int, total: int) -> tuple[list[str], list[tuple[str, str]]]:
+def _doubts(strange: int, total: int) -> list[tuple[str, str]]:
     """Where many layers are in no known family, one that nothing contradicts is possible, but not certain."""
     if strange <= _NEGLIGIBLE * total:
-        return candidates, []
-    told = [("unfamiliar_layers", f"{strange} of {total} layers are in no known family.")]
-    return ([*candidates, "unknown"] if len(candidates) == 1 else candidates), told
+        return []
+    return [(UNFAMILIAR, f"{strange} of {total} layers are in no known family.")]
 
 
 def _fitting(known: list[tuple[ModuleFacts, tuple[int, ...], list[Layer]]], *, sizes: bool) -> list[str]:
