@@ -1,4 +1,4 @@
-"""Errors of inference: why a sheet is refused, fails, or stops for now."""
+"""Errors of inference: why a sheet is refused or fails."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ class RestoreFailed(SheetFailed):
     """The weight-0 control differs from the base: the adapter was not taken out exactly."""
 
     code = "restore_failed"
-    next_step = "The base was dropped from memory; report this, since no sheet of this adapter can be trusted."
+    next_step = (
+        "The base was dropped from memory; report this, since no sheet of this adapter can be trusted."
+    )
 
 
 class BrokenBase(SheetFailed):
@@ -99,11 +101,3 @@ class BrokenBase(SheetFailed):
 
     code = "broken_base"
     next_step = "Check the base model's weights and the precision it is loaded with."
-
-
-class RenderStopped(KuraError):
-    """The worker was asked to stop; finished batches are kept and the next run goes on from there."""
-
-    code = "render_stopped"
-    permanent = False
-    next_step = "Run it again to go on where it stopped."

@@ -29,12 +29,16 @@ class Cell(models.Model):
     key = models.CharField(max_length=64, primary_key=True)
     inputs = models.JSONField()
     image = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
-    facts = models.JSONField(default=dict, blank=True, help_text="what the engine saw: finite, deviation, digest")
+    facts = models.JSONField(
+        default=dict, blank=True, help_text="what the engine saw: finite, deviation, digest"
+    )
     seconds = models.FloatField(default=0)
     created = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(key__regex=r"^[0-9a-f]{64}$"), name="cell_key_hex")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(key__regex=r"^[0-9a-f]{64}$"), name="cell_key_hex")
+        ]
 
     def __str__(self) -> str:
         return self.key[:12]
@@ -77,6 +81,11 @@ class Sheet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recipe} sheet of version {self.version_id}"
+
+    @property
+    def is_over(self) -> bool:
+        """Done, failed or refused: nothing more will happen unless it is planned anew."""
+        return self.state in {SheetState.DONE, SheetState.FAILED, SheetState.REFUSED}
 
 
 class SheetCell(models.Model):

@@ -1,4 +1,6 @@
-"""A base model in memory: the parts of a Stable Diffusion pipeline, its modules by name, and its environment."""
+"""A base model in memory: the parts of a Stable Diffusion pipeline, its modules by name, and its
+environment.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from transformers.utils import logging as transformers_logging
 from inference.errors import BaseNotRenderable
 
 # A worker's log and a command's stdout are no place for progress bars of a tenth of a second.
-transformers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 PIPELINES = ("StableDiffusionPipeline",)
 """Pipeline classes that the engine can drive (`_class_name` of model_index.json)."""
@@ -34,7 +36,9 @@ ENGINE_EDITION = "1"
 
 
 def canonical_name(path: str) -> str:
-    """A module's path without what dialects and library editions disagree on: dots, and CLIP's `text_model.`."""
+    """A module's path without what dialects and library editions disagree on: dots, and CLIP's
+    `text_model.`.
+    """
     flat = path.replace(".", "_")
     return flat.removeprefix("text_model_")
 
@@ -43,9 +47,10 @@ def canonical_name(path: str) -> str:
 class LoadedBase:
     """The parts of one base, ready to render. Weights stay on `device` in `dtype`, in evaluation mode."""
 
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
-    text_encoder: CLIPTextModel
+    # diffusers and transformers describe their types too loosely to be checked: an Any is honest.
+    unet: Any
+    vae: Any
+    text_encoder: Any
     tokenizer: CLIPTokenizer
     scheduler_config: Mapping[str, Any]
     device: torch.device
@@ -55,7 +60,9 @@ class LoadedBase:
     def __post_init__(self) -> None:
         # component -> canonical name -> module; only modules with a weight of their own can be patched.
         self.modules = {
-            component: {canonical_name(path): module for path, module in part.named_modules() if _has_weight(module)}
+            component: {
+                canonical_name(path): module for path, module in part.named_modules() if _has_weight(module)
+            }
             for component, part in (("unet", self.unet), ("text_encoder", self.text_encoder))
         }
 
@@ -82,7 +89,10 @@ def choose_device() -> tuple[torch.device, torch.dtype]:
 
 
 def load_base(folder: Path) -> LoadedBase:
-    """The base in a local diffusers folder. Raises BaseNotRenderable when it is not one the engine can drive."""
+    """The base in a local diffusers folder.
+
+    Raises BaseNotRenderable when it is not one the engine can drive.
+    """
     index = folder / "model_index.json"
     try:
         name = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
@@ -92,22 +102,31 @@ def load_base(folder: Path) -> LoadedBase:
     if name not in PIPELINES:
         raise BaseNotRenderable(f"The engine cannot drive a {name}; it knows {', '.join(PIPELINES)}.")
     device, dtype = choose_device()
-    where: dict[str, Any] = {"local_files_only": True, "torch_dtype": dtype}
+    parts: dict[str, Any] = {
+        "unet": UNet2DConditionModel,
+        "vae": AutoencoderKL,
+        "text_encoder": CLIPTextModel,
+    }
+    # A VAE overflows in half precision; it is a small part of the time, so it stays in float32.
+    dtypes = {"unet": dtype, "vae": torch.float32, "text_encoder": dtype}
     try:
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **where)
-        # A VAE overflows in half precision; it is a small part of the time, so it stays in float32.
-        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", local_files_only=True, torch_dtype=torch.float32)
-        text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", local_files_only=True, dtype=dtype)
+        loaded = {
+            name: cls.from_pretrained(folder, subfolder=name, local_files_only=True, torch_dtype=dtypes[name])
+            for name, cls in parts.items()
+        }
         tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
         first_line = str(error).strip().splitlines()[0][:200]
         raise BaseNotRenderable(f"{folder.name} does not load: {first_line}") from None
-    parts = [part.to(device).eval().requires_grad_(False) for part in (unet, vae, text_encoder)]
-    return LoadedBase(parts[0], parts[1], parts[2], tokenizer, scheduler, device, dtype)
+    for part in loaded.values():
+        part.to(device).eval().requires_grad_(False)
+    return LoadedBase(**loaded, tokenizer=tokenizer, scheduler_config=scheduler, device=device, dtype=dtype)
 
 
 def environment(base: LoadedBase) -> dict[str, str]:
-    """What besides the inputs decides the last bits of a picture; part of every cell's key and of the manifest."""
+    """What besides the inputs decides the last bits of a picture; part of every cell's key and of the
+    manifest.
+    """
     on_gpu = base.device.type == "cuda"
     device = torch.cuda.get_device_name(base.device) if on_gpu else f"cpu {platform.machine()}"
     return {

@@ -16,7 +16,8 @@ from inference.errors import UnsupportedAdapter
 Factors = Mapping[str, Tensor]
 
 _EPS = torch.finfo(torch.float32).eps
-# Every factor a formula below uses. One that is not here would be left out silently, so it is refused instead.
+# Every factor a formula below uses. One that is not here would be left out silently, so it is refused
+# instead.
 _USED = {
     "lora": {"up", "down", "mid"},
     "locon": {"up", "down", "mid"},
@@ -33,16 +34,19 @@ def check_known(algorithm: str, names: Iterable[str]) -> None:
         raise UnsupportedAdapter(f"The engine has no formula for {algorithm!r}.")
     unused = sorted(set(names) - _USED[algorithm] - _BESIDE)
     if unused:
-        raise UnsupportedAdapter(f"The engine does not know what the factor {unused[0]!r} of a {algorithm} module does.")
+        raise UnsupportedAdapter(
+            f"The engine does not know what the factor {unused[0]!r} of a {algorithm} module does."
+        )
 
 
 def delta(algorithm: str, factors: Factors, alpha: float | None) -> Tensor:
     """dW at weight 1.0, shaped as its factors give it (`fit` brings it to the weight's shape).
 
-    Without alpha the scale is 1: alpha counts as the rank. Raises KeyError when a factor is missing and RuntimeError
-    when factors do not multiply.
+    Without alpha the scale is 1: alpha counts as the rank. Raises KeyError when a factor is missing and
+    RuntimeError when factors do not multiply.
     """
     # LoCon is LoRA on convolutions; the factors tell, not the name.
+    rank: int | None
     if algorithm == "loha":
         product, rank = _loha(factors)
     elif algorithm == "lokr":
@@ -60,7 +64,10 @@ def bias_delta(factors: Factors) -> Tensor | None:
 
 
 def _scale(factors: Factors, alpha: float | None, rank: int | None) -> float | Tensor:
-    """alpha / rank; a stored `scale` overrides it (AUTOMATIC1111). Without a rank there is nothing to divide by."""
+    """alpha / rank; a stored `scale` overrides it (AUTOMATIC1111).
+
+    Without a rank there is nothing to divide by.
+    """
     if "scale" in factors:
         return factors["scale"].reshape(())
     # Rank 0 modules exist in files that were resized; their product is zero whatever the scale.
@@ -117,8 +124,8 @@ def _lokr(factors: Factors) -> tuple[Tensor, int | None]:
 def decompose(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
     """DoRA: what must be added to `weight` at 1.0, so that W + w * result is ComfyUI's picture of weight w.
 
-    V = W + dW; W' = V * m / norm. With one magnitude per output row the norm is that of W's rows, with one per
-    input column that of V's columns.
+    V = W + dW; W' = V * m / norm. With one magnitude per output row the norm is that of W's rows, with one
+    per input column that of V's columns.
     """
     whole = weight + change
     ones = [1] * (weight.dim() - 1)
@@ -128,11 +135,13 @@ def decompose(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
     else:
         norm = whole.transpose(0, 1).flatten(1).norm(dim=1).reshape(1, -1, *ones[1:])
         magnitude = magnitude.reshape(1, -1, *ones[1:])
-    return whole * (magnitude / (norm + _EPS)) - weight
+    renormed: Tensor = whole * (magnitude / (norm + _EPS))
+    return renormed - weight
 
 
 def fit(change: Tensor, shape: torch.Size) -> Tensor | None:
-    """The change in the weight's shape, or None. A linear LoRA fits a 1x1 convolution and the other way round.
+    """The change in the weight's shape, or None. A linear LoRA fits a 1x1 convolution and the other way
+    round.
 
     A LoKr or LoRA whose kernel was flattened into its columns fits when outputs and element count agree.
     """

@@ -35,7 +35,9 @@ class Embedder:
     def _tokens(self, text: str) -> Tokens:
         found: Tokens = []
         for piece in parse_emphasis(text):
-            ids = self._base.tokenizer(piece.text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+            ids = self._base.tokenizer(
+                piece.text, add_special_tokens=False, truncation=False, verbose=False
+            ).input_ids
             found += [(token, piece.weight) for token in ids]
         return found
 
@@ -46,10 +48,13 @@ class Embedder:
         ids, weights = [], []
         for line in lines:
             fill = CHUNK - len(line)
-            # The end token follows the text and the padding follows it, so that a short prompt looks as in training.
+            # The end token follows the text and the padding follows it, so that a short prompt looks as in
+            # training.
             ids.append([start, *(token for token, _ in line), end, *[pad] * fill])
             weights.append([1.0, *(weight for _, weight in line), 1.0, *[1.0] * fill])
-        states: Tensor = self._base.text_encoder(torch.tensor(ids, device=self._base.device)).last_hidden_state
+        states: Tensor = self._base.text_encoder(
+            torch.tensor(ids, device=self._base.device)
+        ).last_hidden_state
         factors = torch.tensor(weights, device=states.device, dtype=torch.float32)
         if bool((factors == 1).all()):
             return states
@@ -59,13 +64,16 @@ class Embedder:
 def _emphasize(states: Tensor, factors: Tensor) -> Tensor:
     """Weigh each token and keep each chunk's mean, as AUTOMATIC1111 does.
 
-    Rows without emphasis stay untouched. A layer norm's mean can be zero; then it is left alone, not divided by.
+    Rows without emphasis stay untouched. A layer norm's mean can be zero; then it is left alone, not divided
+    by.
     """
     wide = states.to(torch.float32)
     weighed = wide * factors[..., None]
     before, after = wide.mean(dim=(1, 2)), weighed.mean(dim=(1, 2))
     usable = (after.abs() > 1e-6) & (before.abs() > 1e-6)
-    ratio = torch.where(usable, before / torch.where(usable, after, torch.ones_like(after)), torch.ones_like(after))
+    ratio = torch.where(
+        usable, before / torch.where(usable, after, torch.ones_like(after)), torch.ones_like(after)
+    )
     weighed = weighed * ratio[:, None, None]
     plain = (factors == 1).all(dim=1)[:, None, None]
     return torch.where(plain, wide, weighed).to(states.dtype)

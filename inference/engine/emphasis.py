@@ -1,4 +1,6 @@
-"""Prompt syntax of the practitioners: (more), (much more:1.4), [less] and escapes become weighted pieces of text."""
+"""Prompt syntax of the practitioners: (more), (much more:1.4), [less] and escapes become weighted pieces of
+text.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import re
 from dataclasses import dataclass
 
 MORE = 1.1
-"""What one pair of round brackets multiplies by; square brackets divide by it (AUTOMATIC1111's convention)."""
+"""What one pair of round brackets multiplies by; square brackets divide by it (AUTOMATIC1111's
+convention).
+"""
 
 _TOKEN = re.compile(r"\\[()\[\]\\]|\(|\[|:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)|\)|\]|[^\\()\[\]:]+|\\|:")
 
@@ -20,7 +24,8 @@ class Piece:
 
 
 def parse_emphasis(prompt: str) -> list[Piece]:
-    """Pieces in order; neighbors of equal weight are one piece. Unclosed brackets still count, as users expect.
+    """Pieces in order; neighbors of equal weight are one piece. Unclosed brackets still count, as users
+    expect.
 
     An empty prompt gives one empty piece.
     """

@@ -44,25 +44,45 @@ class Engine:
 
     @classmethod
     def load(cls, folder: Path) -> Engine:
-        """The engine of a base in a local folder. INFERENCE_THREADS limits torch's threads. Raises BaseNotRenderable."""
+        """The engine of a base in a local folder. INFERENCE_THREADS limits torch's threads.
+
+        Raises BaseNotRenderable.
+        """
         set_threads(int(os.environ.get("INFERENCE_THREADS") or 0))
         return cls(load_base(folder))
 
     def load_adapter(self, path: Path) -> FittedAdapter:
-        """The adapter in a safetensors file, fitted to the base. Raises a SheetRefused, or an error of the reader."""
+        """The adapter in a safetensors file, fitted to the base.
+
+        Raises a SheetRefused, or an error of the reader.
+        """
         return self.patcher.fit(load_adapter_modules(path))
 
     def render(
-        self, texts: Sequence[str], seeds: Sequence[int], how: Sampling, adapters: Sequence[tuple[FittedAdapter, WeightOf]] = ()
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        how: Sampling,
+        adapters: Sequence[tuple[FittedAdapter, WeightOf]] = (),
     ) -> list[Picture]:
-        """One batch: picture i shows texts[i] from the noise of seeds[i], all adapters applied at their weights."""
+        """One batch: picture i shows texts[i] from the noise of seeds[i], all adapters applied at their
+        weights.
+        """
         with self.patcher.applied(adapters):
             return self._sample(texts, seeds, how)
+
+    def render_adapter(
+        self, texts: Sequence[str], seeds: Sequence[int], how: Sampling, adapter: FittedAdapter, weight: float
+    ) -> list[Picture]:
+        """One batch with one adapter at one weight in all its modules."""
+        return self.render(texts, seeds, how, [(adapter, everywhere(weight))])
 
     def render_control(
         self, texts: Sequence[str], seeds: Sequence[int], how: Sampling, adapter: FittedAdapter
     ) -> list[Picture]:
-        """The weight-0 control: the adapter is applied at 1.0, taken out again, and the batch rendered as the base is."""
+        """The weight-0 control: the adapter is applied at 1.0, taken out again, and the batch rendered as
+        the base is.
+        """
         with self.patcher.applied([(adapter, everywhere(1.0))]):
             pass
         return self._sample(texts, seeds, how)

@@ -1,7 +1,7 @@
 """The WeightPatcher: puts adapters into the base's weights and takes them out again bit by bit.
 
-W' = W + sum(weight_i * dW_i), in float32 and cast once. Touched weights are kept as they were and copied back; a next
-weight always starts from the kept ones, never from a patched state, so nothing drifts.
+W' = W + sum(weight_i * dW_i), in float32 and cast once. Touched weights are kept as they were and copied
+back; a next weight always starts from the kept ones, never from a patched state, so nothing drifts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +28,10 @@ WeightOf = Callable[[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One module of the adapter beside the module of the base it changes. Factors are float32 on the device."""
+    """One module of the adapter beside the module of the base it changes.
+
+    Factors are float32 on the device.
+    """
 
     component: str
     path: str
@@ -82,19 +86,23 @@ class WeightPatcher:
                 misfits.append(misfit)
             targets.append(target)
         if misfits:
-            raise WrongBase(f"{len(misfits)} of {len(modules)} modules have other shapes than the base: {misfits[0]}.")
+            raise WrongBase(
+                f"{len(misfits)} of {len(modules)} modules have other shapes than the base: {misfits[0]}."
+            )
         if not targets:
             raise NothingMatched(f"None of the adapter's {len(modules)} modules exists in the base.")
         if missing:
             raise UnmatchedModules(
-                f"{len(missing)} of {len(modules)} modules do not exist in the base, the first is {missing[0]}."
+                f"{len(missing)} of {len(modules)} modules do not exist in the base, first {missing[0]}."
             )
         _check_finite(targets)
         return FittedAdapter(tuple(targets))
 
     def _target(self, tensors: ModuleTensors, module: nn.Module) -> _Target:
+        # A copy of its own: the reader's arrays are views of the file that nobody may write to.
         factors = {
-            name: torch.as_tensor(array).to(self._base.device, torch.float32) for name, array in tensors.tensors.items()
+            name: torch.from_numpy(np.array(array, dtype=np.float32)).to(self._base.device)
+            for name, array in tensors.tensors.items()
         }
         return _Target(tensors.component, tensors.path, module, tensors.algorithm, factors, tensors.alpha)
 
@@ -149,7 +157,7 @@ def _changes(target: _Target) -> Iterator[tuple[str, Tensor]]:
 def _misfit(target: _Target) -> str | None:
     """Why the target does not fit its module, or None. Shapes only: nothing is multiplied."""
     deltas.check_known(target.algorithm, target.factors)
-    shape = tuple(target.module.weight.shape)  # type: ignore[union-attr, arg-type]
+    shape = tuple(target.module.weight.shape)  # type: ignore[arg-type]
     meta = {name: tensor.to("meta") for name, tensor in target.factors.items()}
     try:
         change = deltas.delta(target.algorithm, meta, target.alpha)
@@ -164,7 +172,9 @@ def _misfit(target: _Target) -> str | None:
         return f"the bias of {target.path} does not fit"
     magnitude = meta.get("dora_scale")
     if magnitude is not None and magnitude.numel() not in shape[:2]:
-        return f"the DoRA scale of {target.path} has {magnitude.numel()} entries for a weight of {list(shape)}"
+        return (
+            f"the DoRA scale of {target.path} has {magnitude.numel()} entries for a weight of {list(shape)}"
+        )
     return None
 
 

@@ -48,7 +48,9 @@ _STANDARD_WEIGHTS = (0.4, 0.6, 0.8, 1.0)
 
 
 def _standard(family: str, native: Native) -> Recipe:
-    """Base, control and four weights, with and without trigger words; no negative prompt, so nothing is hidden."""
+    """Base, control and four weights, with and without trigger words; no negative prompt, so nothing is
+    hidden.
+    """
     return Recipe(
         name="standard",
         version=1,

@@ -1,4 +1,6 @@
-"""The plan of one sheet: which rows, columns, batches and cells a recipe becomes with an adapter's trigger words."""
+"""The plan of one sheet: which rows, columns, batches and cells a recipe becomes with an adapter's trigger
+words.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from inference.recipes.recipe import Recipe, Trigger, recipe_from_dict
 
 
 class Role(StrEnum):
-    """What a column is for. `control` is weight 0 after the adapter was applied at 1.0 and taken out again."""
+    """What a column is for. `control` is weight 0 after the adapter was applied at 1.0 and taken out
+    again.
+    """
 
     BASE = "base"
     CONTROL = "control"
@@ -62,7 +66,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class SheetPlan:
-    """A recipe bound to trigger words. The base text equals the adapter text, so one prompt is compared with itself."""
+    """A recipe bound to trigger words.
+
+    The base text equals the adapter text, so one prompt is compared with itself.
+    """
 
     recipe: Recipe
     trigger: Trigger

@@ -10,7 +10,10 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no blanks: equal values give equal text. NaN and infinity raise ValueError."""
+    """JSON with sorted keys and no blanks: equal values give equal text.
+
+    NaN and infinity raise ValueError.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -23,8 +26,8 @@ def digest(value: Any) -> str:
 class Trigger:
     """The words that call an adapter, and whether they name the thing in the picture (a character, a person).
 
-    A name takes the place of the prompt's subject ("momo on a hill"); anything else - a style, an unknown kind -
-    goes before the prompt, as practitioners write it ("sketch style, a yellow star on a hill").
+    A name takes the place of the prompt's subject ("momo on a hill"); anything else - a style, an unknown
+    kind - goes before the prompt, as practitioners write it ("sketch style, a yellow star on a hill").
     """
 
     words: str = ""
@@ -33,7 +36,9 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt of a recipe. `{subject}` in `template` is where `subject`, or the name of a character, stands."""
+    """One prompt of a recipe. `{subject}` in `template` is where `subject`, or the name of a character,
+    stands.
+    """
 
     template: str
     subject: str = ""
@@ -59,8 +64,9 @@ class Prompt:
 class Recipe:
     """Everything that a sheet of one family has in common, whichever adapter it shows.
 
-    `batch_prompts` prompts x all seeds make one batch at one weight: every batch has the same shape, so that a base
-    cell, its control and its adapter cells are computed alike. `weights` are the adapter columns, ascending.
+    `batch_prompts` prompts x all seeds make one batch at one weight: every batch has the same shape, so that
+    a base cell, its control and its adapter cells are computed alike. `weights` are the adapter columns,
+    ascending.
     """
 
     name: str
@@ -83,7 +89,9 @@ class Recipe:
         if self.batch_prompts < 1 or len(self.prompts) % self.batch_prompts:
             raise ValueError("The prompts of a recipe must fill whole batches.")
         if any(a >= b for a, b in zip(self.weights, self.weights[1:], strict=False)) or self.weights[0] <= 0:
-            raise ValueError("The weights of a recipe ascend and are above 0; base and control are always there.")
+            raise ValueError(
+                "The weights of a recipe ascend and are above 0; base and control are always there."
+            )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("The seeds of a recipe differ.")
 

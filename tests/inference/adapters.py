@@ -1,4 +1,6 @@
-"""Random adapters for the tiny base in every algorithm, beside the dW that numpy makes of the same factors."""
+"""Random adapters for the tiny base in every algorithm, beside the dW that numpy makes of the same
+factors.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ def locon(alpha: float | None = 1.0) -> Sample:
     truth = np.zeros((16, 8, 3, 3))
     for rank in range(2):
         truth += up[:, rank, 0, 0].astype(float)[:, None, None, None] * down[rank].astype(float)[None]
-    return Sample(module(CONVOLUTION, "locon", {"up": up, "down": down}, alpha), truth * (1.0 if alpha is None else alpha / 2))
+    return Sample(
+        module(CONVOLUTION, "locon", {"up": up, "down": down}, alpha),
+        truth * (1.0 if alpha is None else alpha / 2),
+    )
 
 
 def cp_locon() -> Sample:
@@ -91,12 +96,16 @@ def loha_convolution() -> Sample:
 def loha_tucker() -> Sample:
     """A LoHa whose two halves have a core each; w_a is [r, out] there."""
     factors = {
-        "t1": random_floats(12, 2, 2, 3, 3), "w1_a": random_floats(13, 2, 16), "w1_b": random_floats(14, 2, 8),
-        "t2": random_floats(15, 2, 2, 3, 3), "w2_a": random_floats(16, 2, 16), "w2_b": random_floats(17, 2, 8),
+        "t1": random_floats(12, 2, 2, 3, 3), "w1_a": random_floats(13, 2, 16),
+        "w1_b": random_floats(14, 2, 8),
+        "t2": random_floats(15, 2, 2, 3, 3), "w2_a": random_floats(16, 2, 16),
+        "w2_b": random_floats(17, 2, 8),
     }  # fmt: skip
     halves = []
     for number in "12":
-        core, left, right = (factors[f"{name}"].astype(float) for name in (f"t{number}", f"w{number}_a", f"w{number}_b"))
+        core, left, right = (
+            factors[f"{name}"].astype(float) for name in (f"t{number}", f"w{number}_a", f"w{number}_b")
+        )
         half = np.zeros((16, 8, 3, 3))
         for i in range(2):
             for j in range(2):
@@ -108,7 +117,10 @@ def loha_tucker() -> Sample:
 def lokr(alpha: float | None = 5.0) -> Sample:
     """A LoKr of two whole factors: alpha means nothing there."""
     left, right = random_floats(18, 2, 4), random_floats(19, 4, 4)
-    return Sample(module(LINEAR, "lokr", {"w1": left, "w2": right}, alpha), _kron(left.astype(float), right.astype(float)))
+    return Sample(
+        module(LINEAR, "lokr", {"w1": left, "w2": right}, alpha),
+        _kron(left.astype(float), right.astype(float)),
+    )
 
 
 def lokr_decomposed() -> Sample:

@@ -1,4 +1,6 @@
-"""What the inference tests share: a tiny base in a folder, loaded once and checked to be untouched after each test."""
+"""What the inference tests share: a tiny base in a folder, loaded once and checked to be untouched after
+each test.
+"""
 
 from __future__ import annotations
 

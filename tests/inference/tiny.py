@@ -1,18 +1,31 @@
-"""A Stable Diffusion pipeline small enough for a test: SD1.5's block names, random weights, a tokenizer of bytes."""
+"""A Stable Diffusion pipeline small enough for a test: SD1.5's block names, random weights, a tokenizer of
+bytes.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 WIDTH = 16
+# diffusers' classes are only half typed.
+make_unet: Any = UNet2DConditionModel
+make_vae: Any = AutoencoderKL
+make_scheduler: Any = DPMSolverMultistepScheduler
+make_pipeline: Any = StableDiffusionPipeline
 
 
 def byte_tokenizer() -> CLIPTokenizer:
@@ -31,7 +44,7 @@ def byte_tokenizer() -> CLIPTokenizer:
     )
 
 
-def tiny_pipeline() -> StableDiffusionPipeline:
+def tiny_pipeline() -> Any:
     """Pictures of 16 x 16 from latents of 8 x 8; v-prediction, like the toybox."""
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
@@ -48,7 +61,7 @@ def tiny_pipeline() -> StableDiffusionPipeline:
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    unet = UNet2DConditionModel(
+    unet = make_unet(
         sample_size=8,
         block_out_channels=(8, 16, 16, 16),
         layers_per_block=1,
@@ -56,7 +69,7 @@ def tiny_pipeline() -> StableDiffusionPipeline:
         attention_head_dim=2,
         norm_num_groups=4,
     )
-    vae = AutoencoderKL(
+    vae = make_vae(
         block_out_channels=(8, 16),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -64,7 +77,7 @@ def tiny_pipeline() -> StableDiffusionPipeline:
         norm_num_groups=4,
         sample_size=16,
     )
-    scheduler = DPMSolverMultistepScheduler(
+    scheduler = make_scheduler(
         beta_start=0.00085,
         beta_end=0.02,
         beta_schedule="scaled_linear",
@@ -73,7 +86,7 @@ def tiny_pipeline() -> StableDiffusionPipeline:
         use_karras_sigmas=True,
         steps_offset=1,
     )
-    pipeline = StableDiffusionPipeline(
+    pipeline = make_pipeline(
         vae=vae,
         text_encoder=text_encoder,
         tokenizer=tokenizer,

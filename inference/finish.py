@@ -1,0 +1,109 @@
+"""From the cells of a sheet to its result: metrics, findings, manifest and contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from inference.cells import Pixels, read_pixels, sampling_inputs
+from inference.contact_sheet import Heading, compose
+from inference.metrics import EDITION, PRELIMINARY, Finding, SheetMetrics, Shot, compare, find, measure
+from inference.metrics.pictures import Measured
+from inference.models import Sheet, SheetCell, SheetState
+from inference.recipes import Role, SheetPlan
+from inference.services import record_check
+from registry.storage import store_bytes
+
+MANIFEST_SCHEMA = 1
+
+
+def finish_sheet(
+    sheet: Sheet,
+    plan: SheetPlan,
+    *,
+    environment: Mapping[str, str],
+    layout: Mapping[str, int],
+    control: Mapping[str, object],
+) -> None:
+    """Measure the sheet's cells, compose its picture and mark it done, all in one transaction."""
+    places = list(sheet.places.select_related("cell__image"))
+    pixels = {(place.row, place.column): read_pixels(place.cell) for place in places}
+    metrics = _measure(plan, places, pixels)
+    findings = find(metrics)
+    sheet.finished = timezone.now()
+    manifest = _manifest(sheet, plan, places, findings)
+    manifest |= {"environment": dict(environment), "layout": dict(layout), "control": dict(control)}
+    manifest["metrics"] = metrics.as_dict()
+    picture = compose(plan, pixels, _heading(sheet, findings), manifest)
+    image = store_bytes(picture, container="png")
+    with transaction.atomic():
+        SheetCell.objects.bulk_update(places, ["metrics"])
+        sheet.state, sheet.code, sheet.message = SheetState.DONE, "", ""
+        sheet.metrics, sheet.manifest, sheet.image = metrics.as_dict(), manifest, image
+        sheet.findings = [finding.as_dict() for finding in findings]
+        sheet.save()
+        record_check(sheet.version)
+
+
+def _measure(
+    plan: SheetPlan, places: list[SheetCell], pixels: Mapping[tuple[int, int], Pixels]
+) -> SheetMetrics:
+    """Metrics of the sheet; those of each cell are written to its place on the way."""
+    measured = {spot: Measured(picture) for spot, picture in pixels.items()}
+    shots = []
+    for place in places:
+        row, column = plan.rows[place.row], plan.columns[place.column]
+        this = measured[place.row, place.column]
+        metrics = None
+        if column.role is not Role.BASE:
+            metrics = compare(this, measured[place.row, 0])
+            place.metrics = metrics.as_dict()
+        if column.role is not Role.CONTROL:
+            usable = bool(place.cell.facts["usable"])
+            shots.append(
+                Shot(row.prompt, row.seed, row.triggered, column.weight, this.descriptor, metrics, usable)
+            )
+    return measure(shots)
+
+
+def _manifest(
+    sheet: Sheet, plan: SheetPlan, places: list[SheetCell], findings: list[Finding]
+) -> dict[str, Any]:
+    version, base = sheet.version, sheet.base
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "adapter": {"version": version.pk, "name": str(version), "sha256": sheet.blob_id},
+        "base": {"slug": base.slug, "name": base.name, "family": base.family, "digest": sheet.base_digest},
+        "plan": plan.as_dict(),
+        "recipe_digest": sheet.recipe_digest,
+        "sampling": sampling_inputs(plan.recipe),
+        "cells": [
+            {
+                "row": place.row,
+                "column": place.column,
+                "role": place.role,
+                "weight": plan.columns[place.column].weight,
+                "key": place.cell_id,
+                "sha256": place.cell.image_id,
+            }
+            for place in places
+        ],
+        "findings": [finding.as_dict() for finding in findings],
+        "findings_edition": EDITION,
+        "findings_preliminary": PRELIMINARY,
+        "finished": sheet.finished.isoformat() if sheet.finished else None,
+    }
+
+
+def _heading(sheet: Sheet, findings: list[Finding]) -> Heading:
+    return Heading(
+        title=str(sheet.version),
+        base=sheet.base.name,
+        recipe=f"{sheet.recipe} {sheet.recipe_digest[:8]}",
+        adapter_digest=sheet.blob_id,
+        date=f"{sheet.finished:%Y-%m-%d}" if sheet.finished else "",
+        findings=tuple((str(finding.severity), finding.message) for finding in findings),
+    )

@@ -1,0 +1,82 @@
+"""`manage.py render VERSION`: render or resume a version's comparison sheet in this process."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from inference.errors import SheetRefused, VersionNotFound
+from inference.models import Sheet, SheetState
+from inference.recipes import RECIPE_NAMES
+from inference.render import Rendered, render_sheet
+from inference.services import STANDARD, find_base, plan_sheet
+from registry.models import Version
+from registry.storage import local_path
+
+
+class Command(BaseCommand):
+    """Base, weight-0 control and four weights, with the same prompts and seeds, on one picture."""
+
+    help = "Render or resume the comparison sheet of a version in this process."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The arguments of the contract."""
+        parser.add_argument("version", type=int, help="id of the version")
+        parser.add_argument("--recipe", default=STANDARD, help=f"one of: {', '.join(RECIPE_NAMES)}")
+        parser.add_argument("--base", help="slug or name of the base model; else the version's own")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Plan, render, print."""
+        version = Version.objects.select_related("adapter").filter(pk=options["version"]).first()
+        if version is None:
+            raise VersionNotFound(f"There is no version {options['version']}.")
+        base = find_base(options["base"]) if options["base"] else None
+        sheet = plan_sheet(version=version, recipe=options["recipe"], base=base)
+        if sheet.state == SheetState.REFUSED:
+            raise _refusal(sheet)
+        run = render_sheet(sheet.pk, progress=self._progress())
+        self._print(run, as_json=options["json"])
+
+    def _progress(self) -> Any:
+        """A line on stderr at most once a second."""
+        last = 0.0
+
+        def show(done: int, total: int) -> None:
+            nonlocal last
+            if done == total or time.monotonic() - last > 1:
+                last = time.monotonic()
+                self.stderr.write(f"{done} of {total} cells")
+
+        return show
+
+    def _print(self, run: Rendered, *, as_json: bool) -> None:
+        sheet = Sheet.objects.select_related("image").get(pk=run.sheet.pk)
+        image = str(local_path(sheet.image)) if sheet.image else None
+        result = {
+            "sheet": sheet.pk,
+            "image": image,
+            "cells": sheet.cells_total,
+            "rendered": run.rendered,
+            "reused": run.reused,
+            "seconds": run.seconds,
+            "findings": sheet.findings,
+            "manifest": sheet.manifest,
+        }
+        if as_json:
+            self.stdout.write(json.dumps(result, ensure_ascii=False, indent=2))
+            return
+        self.stdout.write(
+            f"Sheet {sheet.pk}: {run.rendered} cells rendered, {run.reused} reused, {run.seconds} s"
+        )
+        for finding in sheet.findings:
+            self.stdout.write(f"  {finding['severity']}: {finding['message']}")
+        self.stdout.write(f"  {image}")
+
+
+def _refusal(sheet: Sheet) -> SheetRefused:
+    classes = {cls.code: cls for cls in SheetRefused.__subclasses__()}
+    return classes.get(sheet.code, SheetRefused)(sheet.message)

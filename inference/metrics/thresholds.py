@@ -1,0 +1,32 @@
+"""The limits that turn measures into findings, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EDITION = 1
+"""Stored with every sheet's findings, so that old ones can be told from new ones."""
+PRELIMINARY = True
+"""Set by eye on the toybox's first adapters; not yet calibrated on a set with known faults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Each limit with its unit; what lies beyond it is said.
+
+    no_effect: descriptor distance at the largest weight below which nothing is seen; also the smallest weight
+    worth recommending is the first above it. overfit: seed diversity ratio. ignores_prompt: prompt response
+    ratio.
+    noise: added gray levels; clipped: added share of pixels; ssim: structure left. color, border: CIEDE2000.
+    selectivity: below it the adapter acts as much without its trigger words.
+    """
+
+    no_effect: float = 0.03
+    overfit: float = 0.5
+    ignores_prompt: float = 0.5
+    noise: float = 6.0
+    clipped: float = 0.25
+    ssim: float = 0.15
+    color: float = 12.0
+    border: float = 15.0
+    selectivity: float = 0.1

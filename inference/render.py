@@ -1,0 +1,205 @@
+"""Renders a sheet: the one caller of the engine.
+
+Every finished batch is kept, so a killed run goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference.base_files import base_folder
+from inference.cells import (
+    Keyed,
+    discard_cells,
+    keyed_cells,
+    place_cells,
+    sampling_inputs,
+    store_batch,
+    stored_cells,
+)
+from inference.errors import BrokenBase, RestoreFailed, SheetRefused
+from inference.finish import finish_sheet
+from inference.models import Cell, Sheet, SheetState
+from inference.recipes import Batch, Role, SheetPlan, plan_from_dict
+from inference.services import mark_failed
+from registry.errors import KuraError
+from registry.jobs import JobStopped
+from registry.storage import local_path
+from registry.weights import WeightsError
+
+if TYPE_CHECKING:
+    from inference.engine.ladder import Engine, Sampling
+    from inference.engine.patcher import FittedAdapter
+
+Progress = Callable[[int, int], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass
+class Rendered:
+    """What one run did: cells made now, cells that were there, seconds."""
+
+    sheet: Sheet
+    rendered: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    keys: list[str] = field(default_factory=list)
+
+
+def render_sheet(
+    sheet_id: int, *, progress: Progress = lambda done, total: None, should_stop: ShouldStop = lambda: False
+) -> Rendered:
+    """Render or resume a sheet and write its result to its row. A sheet that is done costs nothing.
+
+    Raises JobStopped between two batches when asked to stop, SheetRefused or a reader's error when the
+    adapter cannot be shown (also on the row), RestoreFailed, BrokenBase, and storage errors, after which
+    trying again helps.
+    """
+    sheet = Sheet.objects.select_related("version__adapter", "blob", "base").get(pk=sheet_id)
+    run = Rendered(sheet)
+    if sheet.state == SheetState.DONE:
+        run.reused = sheet.cells_total
+        return run
+    started = time.monotonic()
+    Sheet.objects.filter(pk=sheet.pk).update(state=SheetState.RENDERING, code="", message="")
+    try:
+        _SheetRun(run, progress, should_stop).go()
+    except (SheetRefused, WeightsError) as error:
+        mark_failed(sheet, error.code, error.message, refused=True)
+        raise
+    except KuraError as error:
+        if error.permanent:
+            mark_failed(sheet, error.code, error.message)
+        raise
+    except JobStopped:
+        Sheet.objects.filter(pk=sheet.pk).update(state=SheetState.WAITING)
+        raise
+    run.seconds = round(time.monotonic() - started, 3)
+    sheet.seconds = round(sheet.seconds + run.seconds, 3)
+    sheet.save(update_fields=["seconds"])
+    return run
+
+
+class _SheetRun:
+    """One run over the batches of one sheet."""
+
+    def __init__(self, run: Rendered, progress: Progress, should_stop: ShouldStop) -> None:
+        self._run, self._sheet = run, run.sheet
+        self._progress, self._should_stop = progress, should_stop
+        self._plan: SheetPlan = plan_from_dict(run.sheet.plan)
+        self._engine: Engine = warm_engine(base_folder(run.sheet.base), run.sheet.base_digest)
+        self._adapter: FittedAdapter = self._engine.load_adapter(local_path(run.sheet.blob))
+
+    def go(self) -> None:
+        """Render what is missing, check the control, then measure and compose."""
+        batches = [(batch, self._keyed(batch)) for batch in self._plan.batches()]
+        rows = stored_cells([cell.key for _, cells in batches for cell in cells])
+        total = sum(len(cells) for _, cells in batches)
+        done = 0
+        for batch, cells in batches:
+            if self._should_stop():
+                raise JobStopped
+            if all(cell.key in rows for cell in cells):
+                self._run.reused += len(cells)
+            else:
+                rows |= self._render(batch, cells)
+            place_cells(self._sheet, cells, rows)
+            done += len(cells)
+            self._progress(done, total)
+            self._check_base(batch, [rows[cell.key] for cell in cells])
+        control = self._check_control(batches, rows)
+        layout = {"prompts": self._plan.recipe.batch_prompts, "seeds": len(self._plan.recipe.seeds)}
+        finish_sheet(
+            self._sheet, self._plan, environment=self._engine.environment, layout=layout, control=control
+        )
+
+    def _keyed(self, batch: Batch) -> list[Keyed]:
+        return keyed_cells(
+            batch,
+            self._plan.recipe,
+            base=self._sheet.base_digest,
+            adapter=self._sheet.blob_id,
+            environment=self._engine.environment,
+        )
+
+    def _render(self, batch: Batch, cells: list[Keyed]) -> dict[str, Cell]:
+        started = time.monotonic()
+        texts, seeds, how = batch.texts, batch.seeds, self._sampling()
+        if batch.column.role is Role.BASE:
+            pictures = self._engine.render(texts, seeds, how)
+        elif batch.column.role is Role.CONTROL:
+            pictures = self._engine.render_control(texts, seeds, how, self._adapter)
+        else:
+            pictures = self._engine.render_adapter(
+                texts, seeds, how, self._adapter, batch.column.weight or 0.0
+            )
+        self._run.rendered += len(cells)
+        self._run.keys += [cell.key for cell in cells]
+        return store_batch(cells, pictures, time.monotonic() - started)
+
+    def _sampling(self) -> Sampling:
+        from inference.engine.ladder import Sampling
+
+        inputs = sampling_inputs(self._plan.recipe)
+        return Sampling(**{name: value for name, value in inputs.items() if name != "noise"})
+
+    def _check_base(self, batch: Batch, rows: list[Cell]) -> None:
+        if batch.column.role is Role.BASE and not all(row.facts["usable"] for row in rows):
+            raise BrokenBase(f"{self._sheet.base.name} alone gives black or non-finite pictures.")
+
+    def _check_control(
+        self, batches: list[tuple[Batch, list[Keyed]]], rows: dict[str, Cell]
+    ) -> dict[str, object]:
+        """The control must equal the base to the last bit.
+
+        A stored base may come from another process or machine; when it differs, the base is rendered again
+        here, and only a difference from that one is a failure.
+        """
+        bases = {
+            batch.texts + batch.seeds: (batch, cells)
+            for batch, cells in batches
+            if batch.column.role is Role.BASE
+        }
+        compared, rerendered = 0, 0
+        for batch, cells in batches:
+            if batch.column.role is not Role.CONTROL:
+                continue
+            control = [rows[cell.key].facts["digest"] for cell in cells]
+            base_batch, base_cells = bases[batch.texts + batch.seeds]
+            compared += len(control)
+            if control == [rows[cell.key].facts["digest"] for cell in base_cells]:
+                continue
+            fresh = self._engine.render(base_batch.texts, base_batch.seeds, self._sampling())
+            rerendered += len(fresh)
+            if control != [picture.digest for picture in fresh]:
+                self._distrust()
+                raise RestoreFailed("The weight-0 control differs from the base.")
+        return {"equal": True, "compared": compared, "rerendered": rerendered}
+
+    def _distrust(self) -> None:
+        """The loaded base may carry a rest of the adapter: neither it nor what was made with it is kept."""
+        forget_engine()
+        discard_cells(self._run.keys)
+
+
+_warm: dict[tuple[str, str], Engine] = {}
+
+
+def warm_engine(folder: Path, base_digest: str) -> Engine:
+    """The engine with this base, kept in the process from one sheet to the next. Loads torch on first use."""
+    key = (str(folder), base_digest)
+    if key not in _warm:
+        from inference.engine.ladder import Engine
+
+        _warm.clear()  # one base at a time: the next would not fit beside it in memory
+        _warm[key] = Engine.load(folder)
+    return _warm[key]
+
+
+def forget_engine() -> None:
+    """Drop the loaded base."""
+    _warm.clear()

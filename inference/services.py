@@ -1,0 +1,209 @@
+"""Planning of sheets: which file on which base by which recipe, as rows; rendering itself is in render.py."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from inference.base_files import base_digest, base_folder
+from inference.errors import NoAdapterFile, NoBaseWeights, NoRecipe, SheetRefused, WrongBase
+from inference.models import Sheet, SheetState
+from inference.recipes import FAMILIES, Recipe, SheetPlan, Trigger, UnknownRecipe, get_recipe
+from registry.jobs import enqueue
+from registry.models import BaseModel, Check, CheckOutcome, File, FileState, Version
+
+RENDER_JOB = "render_sheet"
+STANDARD = "standard"
+# Categories that mean: the trigger words name what is in the picture, and so stand for its subject.
+_SUBJECT_TAGS = frozenset({"character", "celebrity", "person", "animal", "vehicle", "objects"})
+
+
+def plan_sheet(*, version: Version, recipe: str = STANDARD, base: BaseModel | None = None) -> Sheet:
+    """The sheet of a version's file on a base: a new row, or the one that is there.
+
+    What can be seen to be impossible from rows alone gives a sheet in state refused with its code and
+    message. A sheet that failed, was refused, or whose plan or base has changed since is planned anew. Raises
+    NoAdapterFile, NoBaseWeights or NoRecipe when there is not even enough for a row.
+    """
+    file = renderable_file(version)
+    base = base or choose_base(version)
+    plan = SheetPlan(_recipe(recipe, base.family), trigger_of(version))
+    folder_digest, refusal = "", _family_refusal(version, base)
+    if refusal is None:
+        try:
+            folder_digest = base_digest(base_folder(base))
+        except SheetRefused as error:
+            refusal = error
+    with transaction.atomic():
+        sheet, _ = Sheet.objects.select_for_update().get_or_create(
+            version=version,
+            blob=file.blob,
+            base=base,
+            recipe_digest=plan.recipe.digest(),
+            defaults={"recipe": recipe, "cells_total": plan.cells},
+        )
+        current = sheet.plan == plan.as_dict() and sheet.base_digest == folder_digest
+        if not current or sheet.state in {SheetState.FAILED, SheetState.REFUSED}:
+            _plan_anew(sheet, plan, folder_digest, refusal)
+    if refusal is not None:
+        record_check(version)
+    return sheet
+
+
+def request_sheet(
+    *, version: Version, recipe: str = STANDARD, base: BaseModel | None = None, priority: int = 0
+) -> Sheet:
+    """Plan a sheet and have a GPU worker render it; smaller priorities go first.
+
+    Raises what plan_sheet raises.
+    """
+    with transaction.atomic():
+        sheet = plan_sheet(version=version, recipe=recipe, base=base)
+        if sheet.state in {SheetState.WAITING, SheetState.RENDERING}:
+            enqueue(
+                RENDER_JOB,
+                str(sheet.pk),
+                payload={"sheet": sheet.pk},
+                queue="gpu",
+                priority=priority,
+                family=sheet.base.family,
+                again=True,
+            )
+    return sheet
+
+
+def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
+    """Ask for the standard sheet of every version that could have one and has none yet; at most `limit` at a
+    time.
+
+    Versions whose file was replaced count as having none: a sheet is bound to the file it shows.
+    """
+    with_weights = BaseModel.objects.exclude(weights="").values("family")
+    stored = File.objects.filter(
+        version=OuterRef("pk"), state=FileState.STORED, blob__container="safetensors"
+    )
+    shown = Sheet.objects.filter(version=OuterRef("pk"), recipe=STANDARD, blob__files__version=OuterRef("pk"))
+    missing = (
+        Version.objects.filter(Exists(stored), ~Exists(shown), detected_family__in=with_weights)
+        .filter(detected_family__in=FAMILIES)
+        .order_by("pk")[:limit]
+    )
+    sheets = []
+    for version in missing:
+        try:
+            sheets.append(request_sheet(version=version))
+        except SheetRefused:
+            # Not enough for a row (no adapter among its files): nothing to render, nothing to report.
+            continue
+    return sheets
+
+
+def renderable_file(version: Version) -> File:
+    """The adapter file that a sheet shows: the first stored safetensors file. Raises NoAdapterFile."""
+    files = version.files.filter(state=FileState.STORED, blob__container="safetensors").select_related("blob")
+    adapter = files.filter(blob__inspections__kind="adapter").first()
+    found = adapter or files.first()
+    if found is None:
+        raise NoAdapterFile(f"Version {version.pk} has no stored safetensors file.")
+    return found
+
+
+def choose_base(version: Version) -> BaseModel:
+    """The base to show a version on: decided, else declared, else any of its family, with weights where
+    there are.
+
+    Raises NoBaseWeights when no base of the family has weights.
+    """
+    named = version.base_decided or version.base_declared
+    if named is not None and named.weights:
+        return named
+    family = (
+        version.detected_family if version.detected_family != "unknown" else named.family if named else ""
+    )
+    found = BaseModel.objects.filter(family=family).exclude(weights="").order_by("pk").first()
+    if found is None:
+        raise NoBaseWeights(f"No base model of the family {family or 'unknown'} has weights to render with.")
+    return found
+
+
+def find_base(name: str) -> BaseModel:
+    """A base model by slug or name, whatever its case. Raises NoBaseWeights with the names there are."""
+    found = BaseModel.objects.filter(Q(slug__iexact=name) | Q(name__iexact=name)).order_by("pk").first()
+    if found is None:
+        known = BaseModel.objects.exclude(weights="").order_by("slug").values_list("slug", flat=True)[:10]
+        raise NoBaseWeights(f"No base model {name!r}; with weights there are: {', '.join(known) or 'none'}.")
+    return found
+
+
+def trigger_of(version: Version) -> Trigger:
+    """The first of the version's trigger words, and whether they name the subject (told by the adapter's
+    tags).
+    """
+    words = version.trigger_words[0] if version.trigger_words else ""
+    tags = {tag.casefold() for tag in version.adapter.tags}
+    return Trigger(words, names_subject=bool(tags & _SUBJECT_TAGS))
+
+
+def mark_failed(sheet: Sheet, code: str, message: str, *, refused: bool = False) -> None:
+    """Record why a sheet came to nothing, and tell vetting."""
+    sheet.state = SheetState.REFUSED if refused else SheetState.FAILED
+    sheet.code, sheet.message, sheet.finished = code, message, timezone.now()
+    sheet.save(update_fields=["state", "code", "message", "finished"])
+    record_check(sheet.version)
+
+
+def record_check(version: Version) -> None:
+    """The `sheet` gate of a version: what its best sheet tells, or why there is none."""
+    sheets = list(version.sheets.order_by("-created", "-pk")[:20])
+    done = next((sheet for sheet in sheets if sheet.state == SheetState.DONE), None)
+    sheet = done or (sheets[0] if sheets else None)
+    if sheet is None:
+        return
+    outcome, summary = _gate(sheet)
+    evidence = {
+        "sheet": sheet.pk,
+        "code": sheet.code,
+        "findings": [finding["code"] for finding in sheet.findings],
+    }
+    Check.objects.update_or_create(
+        version=version,
+        code="sheet",
+        defaults={"outcome": outcome, "summary": summary[:500], "evidence": evidence},
+    )
+
+
+def _gate(sheet: Sheet) -> tuple[CheckOutcome, str]:
+    if sheet.state == SheetState.DONE:
+        loud = [finding["message"] for finding in sheet.findings if finding["severity"] != "info"]
+        if loud:
+            return CheckOutcome.WARN, " ".join(loud)
+        return CheckOutcome.OK, "The comparison sheet shows nothing that stands out."
+    if sheet.state == SheetState.REFUSED:
+        return CheckOutcome.WARN, f"No comparison sheet: {sheet.message}"
+    if sheet.state == SheetState.FAILED:
+        return CheckOutcome.FAIL, f"The comparison sheet failed: {sheet.message}"
+    return CheckOutcome.TODO, "The comparison sheet is not rendered yet."
+
+
+def _recipe(name: str, family: str) -> Recipe:
+    try:
+        return get_recipe(name, family)
+    except UnknownRecipe as error:
+        raise NoRecipe(str(error)) from None
+
+
+def _family_refusal(version: Version, base: BaseModel) -> SheetRefused | None:
+    if version.detected_family in {"unknown", base.family}:
+        return None
+    return WrongBase(f"The file is an adapter of {version.detected_family}, the base is of {base.family}.")
+
+
+def _plan_anew(sheet: Sheet, plan: SheetPlan, folder_digest: str, refusal: SheetRefused | None) -> None:
+    sheet.plan, sheet.base_digest, sheet.cells_total = plan.as_dict(), folder_digest, plan.cells
+    sheet.state = SheetState.WAITING if refusal is None else SheetState.REFUSED
+    sheet.code, sheet.message = (refusal.code, refusal.message) if refusal else ("", "")
+    sheet.finished = None if refusal is None else timezone.now()
+    sheet.save()
+    # Places of an earlier plan would show pictures of other prompts.
+    sheet.places.all().delete()

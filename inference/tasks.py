@@ -1,0 +1,21 @@
+"""What workers do for inference: a task is an edge, the work is in render.py and services.py."""
+
+from __future__ import annotations
+
+from inference.models import Sheet
+from inference.render import render_sheet
+from inference.services import RENDER_JOB, mark_failed
+from registry.jobs import JobContext, handler
+from registry.models import Job
+
+
+def _give_up(job: Job) -> None:
+    sheet = Sheet.objects.filter(pk=job.payload["sheet"]).first()
+    if sheet is not None and not sheet.is_over:
+        mark_failed(sheet, job.error_code, job.error_message)
+
+
+@handler(RENDER_JOB, failed=_give_up)
+def run_render_sheet(context: JobContext) -> None:
+    """Render or resume the sheet of the job."""
+    render_sheet(context.payload["sheet"], progress=context.progress, should_stop=context.should_stop)
