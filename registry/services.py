@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from registry.models import BaseModel, Blob, ClaimKind, Inspection, Version
 from registry.sources import read_source
 from registry.sources.errors import NoAdaptersFound, NotAnAdapter, UnknownBase
 from registry.sources.folder import Failure
-from registry.sources.listing import ListedClaim, ListedVersion, Listing
+from registry.sources.listing import ListedClaim, ListedVersion
 from registry.sources.pictures import check_picture
-from registry.sources.save import StoredFile, StoredSample, save_version
+from registry.sources.save import Saved, StoredFile, StoredSample, content_key, save_version
 from registry.weights.container import open_container
 from registry.weights.digests import Digests
 from registry.weights.inspection import inspect_file
@@ -80,18 +80,35 @@ def ingest(
     storage.remove_abandoned()
     findings = read_source(source)
     report = Report(failed=list(findings.failures))
-    versions = [(listing, listed) for listing in findings.listings for listed in listing.versions]
-    for done, (listing, listed) in enumerate(versions):
-        progress(done, len(versions), listed.files[0].name)
-        if claim:
-            listed.claims.append(claim)
-        try:
-            _take_in(listing, listed, report, actor, decided_base)
-        except KuraError as error:
-            report.failed.append(Failure(str(listed.files[0].path), error))
-            if isinstance(error, storage.StorageFull):
-                break
-    progress(len(versions), len(versions), "")
+    total = sum(len(listing.versions) for listing in findings.listings)
+    done = 0
+    try:
+        for listing in findings.listings:
+            stored = []
+            for listed in listing.versions:
+                progress(done, total, listed.files[0].name)
+                done += 1
+                if claim:
+                    listed.claims.append(claim)
+                if files := list(_store_files(listed, report)):
+                    stored.append((listed, files))
+            siblings = [content_key(files) for _, files in stored]
+            for listed, files in stored:
+                samples = list(_store_samples(listed, report))
+                saved = save_version(
+                    listing,
+                    listed,
+                    files,
+                    samples,
+                    actor=actor,
+                    siblings=siblings,
+                    decided_base=decided_base,
+                )
+                _note(saved, listed, files, report)
+    except storage.StorageFull as error:
+        # Every other file would meet the same end; what is stored so far stays.
+        report.failed.append(Failure(source, error))
+    progress(total, total, "")
     return report
 
 
@@ -113,14 +130,7 @@ def _named_base(name: str) -> BaseModel:
     return found
 
 
-def _take_in(
-    listing: Listing, listed: ListedVersion, report: Report, actor: str, decided_base: BaseModel | None
-) -> None:
-    files = list(_store_files(listed, report))
-    if not files:
-        return
-    samples = list(_store_samples(listed, report))
-    saved = save_version(listing, listed, files, samples, actor=actor, decided_base=decided_base)
+def _note(saved: Saved, listed: ListedVersion, files: Sequence[StoredFile], report: Report) -> None:
     version = saved.version
     if saved.changed:
         report.adapters.setdefault(version.adapter_id, {})[version.pk] = version

@@ -69,14 +69,16 @@ def save_version(
     samples: Sequence[StoredSample] = (),
     *,
     actor: str,
+    siblings: Sequence[str] = (),
     decided_base: BaseModel | None = None,
 ) -> Saved:
     """Make the version with everything that belongs to it, or bring it up to date.
 
     What the listing leaves empty is left as it is, decisions of reviewers are never touched, and claims are
-    superseded, not overwritten. `actor` is recorded when anything was written.
+    superseded, not overwritten. `actor` is recorded when anything was written. `siblings`: the content
+    keys of all versions that the listing puts together, where the source has no ids.
     """
-    version, created, changed = _version(listing, listed, files)
+    version, created, changed = _version(listing, listed, files, siblings)
     snapshots = {document: _snapshot(document) for document in listed.documents}
     fresh = [_file(version, file) for file in files]
     changed |= any(fresh)
@@ -98,14 +100,20 @@ def save_version(
     return Saved(version, created, changed)
 
 
+def content_key(files: Sequence[StoredFile]) -> str:
+    """What identifies a version whose source has no ids: the SHA256 of its first file."""
+    return f"sha256:{files[0].blob.sha256}"
+
+
 def _version(
-    listing: Listing, listed: ListedVersion, files: Sequence[StoredFile]
+    listing: Listing, listed: ListedVersion, files: Sequence[StoredFile], siblings: Sequence[str]
 ) -> tuple[Version, bool, bool]:
     """The version, whether it is new, and whether its adapter's row changed.
 
-    An upstream's ids identify it; without any, the SHA256 of its first file does, in whatever folder it lies.
+    An upstream's ids identify it; without any, the bytes do, in whatever folder they lie: then the adapter is
+    the one that already holds this version, or else one of its siblings.
     """
-    key = listed.source_key or f"sha256:{files[0].blob.sha256}"
+    key = listed.source_key or content_key(files)
     creator = _creator(listing)
     values = {
         "name": listing.name,
@@ -116,11 +124,15 @@ def _version(
     }
     adapter = None
     if listing.source_key is None:
-        known = Version.objects.filter(adapter__source=listing.source, source_key=key).first()
-        adapter = known.adapter if known else None
+        known = (
+            Version.objects.filter(adapter__source=listing.source).select_related("adapter").order_by("id")
+        )
+        held = known.filter(source_key=key).first() or known.filter(source_key__in=siblings).first()
+        adapter = held.adapter if held else None
     if adapter is None:
+        adapter_key = listing.source_key or (siblings[0] if siblings else key)
         adapter, _ = Adapter.objects.get_or_create(
-            source=listing.source, source_key=listing.source_key or key, defaults=values
+            source=listing.source, source_key=adapter_key, defaults=values
         )
     # Whoever saves another version of the same adapter waits here.
     adapter = Adapter.objects.select_for_update().get(pk=adapter.pk)

@@ -212,31 +212,9 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     [
-        "id",
-        "modelId",
-        "name",
-        "baseModel",
-        "trainedWords",
-        "publishedAt",
-        "description",
-        "model",
-        "creator",
-        "images",
-        "files",
-        "modelVersions",
-        "civitai",
-        "tags",
-        "ModelId",
-        "Tags",
-        "TrainedWords",
-        "BaseModel",
-        "allowCommercialUse",
-        "allowNoCredit",
-        "poi",
-        "hashes",
-        "username",
-        "url",
-        "meta",
+        *("id", "modelId", "name", "baseModel", "trainedWords", "publishedAt", "description", "model"),
+        *("creator", "images", "files", "modelVersions", "civitai", "tags", "ModelId", "Tags", "BaseModel"),
+        *("TrainedWords", "allowCommercialUse", "allowNoCredit", "poi", "hashes", "username", "url", "meta"),
     ]
 )
 OBJECTS = st.recursive(
