@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from hypothesis import settings as property_settings
 
 from config.postgres.cluster import embedded_cluster
 from tests.append_only import empty_append_only_tables_after_transactional_tests
 
 __all__ = ["empty_append_only_tables_after_transactional_tests"]
+
+# Hypothesis' deadline is a timing assert: it fails on a loaded machine and says nothing about the code.
+property_settings.register_profile("kura", deadline=None)
+property_settings.load_profile("kura")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
