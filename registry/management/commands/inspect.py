@@ -55,23 +55,33 @@ class Command(BaseCommand):
         console = Console(file=cast(IO[str], self.stdout), highlight=False)
         # A digest must stay in one piece to be copied.
         console.width = max(console.width, 100)
-        console.print(f"[bold]{escape(inspection.path)}[/bold]")
+        console.print(f"[bold]{_plain(inspection.path)}[/bold]")
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
         for label, value in _lines(inspection):
-            table.add_row(label, escape(value))
+            table.add_row(label, _plain(value))
         console.print(table)
         for finding in inspection.findings:
             style = _SEVERITY_STYLE[finding["severity"]]
-            text = escape(f"{finding['code']}: {finding['message']}")
+            text = _plain(f"{finding['code']}: {finding['message']}")
             console.print(f"  [{style}]{finding['severity']}[/] {text}")
         console.print()
 
 
 def _failure(inspection: Inspection) -> str:
     error = inspection.error or {}
-    return f"{error.get('code')}: {inspection.path}: {error.get('message')}"
+    return f"{error.get('code')}: {_printable(inspection.path)}: {error.get('message')}"
+
+
+def _printable(text: str) -> str:
+    """Text without what would steer a terminal: names and metadata are anyone's."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _plain(text: str) -> str:
+    """Printable text that rich does not read as markup."""
+    return escape(_printable(text))
 
 
 def _lines(one: Inspection) -> list[tuple[str, str]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from registry.weights.errors import TensorReadError, Truncated
 from registry.weights.header import TensorInfo, parse_header
 from registry.weights.tensors import TensorFile, decode
 from tests.registry.weights.files import write_arrays, write_shapes
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 def read(path: Path) -> TensorFile:
@@ -52,10 +56,10 @@ def test_bfloat16_is_the_upper_half_of_a_float() -> None:
 
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
-    arrays = {
+    arrays: Arrays = {
         "half": np.arange(6, dtype=np.float16).reshape(2, 3),
-        "single": np.float32([[1.5]]),
-        "whole": np.int64([7]),
+        "single": np.asarray([[1.5]], np.float32),
+        "whole": np.asarray([7], np.int64),
         "none": np.zeros((0, 4), np.float32),
     }
     with read(write_arrays(tmp_path / "a", arrays)) as file:
@@ -66,18 +70,22 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_an_alpha_is_one_number_whatever_its_dtype_and_shape(tmp_path: Path) -> None:
-    arrays = {
-        "a": np.float16(8),
-        "b": np.float32([0.5]),
-        "c": np.int64(16),
+    arrays: Arrays = {
+        "a": np.asarray(8, np.float16),
+        "b": np.asarray([0.5], np.float32),
+        "c": np.asarray(16, np.int64),
         "d": np.zeros((2, 2), np.float32),
     }
-    with read(write_arrays(tmp_path / "a", {k: np.asarray(v) for k, v in arrays.items()})) as file:
+    with read(write_arrays(tmp_path / "a", arrays)) as file:
         assert [file.read_number(name) for name in "abcde"] == [8.0, 0.5, 16.0, None, None]
 
 
 def test_nan_and_infinity_are_found(tmp_path: Path) -> None:
-    arrays = {"good": np.float32([1, 2]), "nan": np.float16([1, np.nan]), "inf": np.float32([np.inf])}
+    arrays: Arrays = {
+        "good": np.asarray([1, 2], np.float32),
+        "nan": np.asarray([1, np.nan], np.float16),
+        "inf": np.asarray([np.inf], np.float32),
+    }
     with read(write_arrays(tmp_path / "a", arrays)) as file:
         assert sorted(file.not_finite(arrays)) == ["inf", "nan"]
 
