@@ -82,10 +82,10 @@ def status(code: str) -> str:
 
 
 def layer(code: str) -> str:
-    """The name of a layer with its number or name: `adapter:1`, `overlay:NAME`."""
+    """The name of a layer with its name or number. A version is one adapter, so `adapter:1` needs no number."""
     kind, _sep, which = code.partition(":")
     name = str(LAYERS.get(kind, kind))
-    return f"{name} {which}" if which else name
+    return name if which in ("", "1") else f"{name} {which}"
 
 
 def outcome_sentence(code: str) -> str:

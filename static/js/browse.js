@@ -35,9 +35,18 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   window.location.assign(more.href);
 });
 
-// Narrow screens start with closed facets, so that the pictures come first.
+// Which facets stand open is the reader's choice and survives the exchange of the list. Narrow screens start with
+// closed facets, so that the pictures come first.
+const shut = new Set();
+const facets = () => document.querySelectorAll(".facet");
+
 if (window.matchMedia("(max-width: 900px)").matches) {
-  for (const facet of document.querySelectorAll(".facet[open]")) {
-    if (!facet.querySelector(":checked")) facet.open = false;
-  }
+  for (const facet of facets()) if (!facet.querySelector(":checked")) facet.open = false;
 }
+document.addEventListener("htmx:beforeSwap", () => {
+  shut.clear();
+  for (const facet of facets()) if (!facet.open) shut.add(facet.dataset.facet);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const facet of facets()) facet.open = !shut.has(facet.dataset.facet);
+});

@@ -31,6 +31,7 @@ export class Compare {
     for (const [side, picture] of [["a", a], ["b", b]]) {
       this.images[side].src = picture.src;
       this.images[side].alt = picture.alt;
+      this.images[side].className = picture.look;
       this.labels[side].textContent = picture.label;
     }
     this.setSplit(this.split);

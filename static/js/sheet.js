@@ -34,6 +34,7 @@ function open(table, stage, help) {
     src: link.href,
     label: link.dataset.label,
     alt: link.querySelector("img").alt,
+    look: link.querySelector("img").className,
   });
 
   function fill() {

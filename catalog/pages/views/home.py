@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from catalog.errors import BadQuery
 from catalog.pages import words
-from catalog.pages.forms import chosen_act
+from catalog.pages.forms import chosen_act, stated_facts
 from catalog.pages.gate import page
 from catalog.pages.reading.cards import read_cards
 from catalog.search import OUTCOMES, SearchQuery, search
@@ -22,16 +22,19 @@ def home(request: HttpRequest) -> HttpResponse:
     """`?act=&base=` changes the question in place; the counts answer it before one has to search."""
     act = chosen_act(request.GET)
     base = request.GET.get("base", "")[:200]
-    question = SearchQuery(act=act, bases=(base,) if base else (), limit=1)
+    facts, facts_form = stated_facts(request.GET)
+    question = SearchQuery(act=act, facts=facts, bases=(base,) if base else (), limit=1)
     try:
         answer = search(question)
     except BadQuery:
-        base, question = "", SearchQuery(act=act, limit=1)
+        base, question = "", SearchQuery(act=act, facts=facts, limit=1)
         answer = search(question)
     recent = search(SearchQuery(act=act, vetting=(Vetting.APPROVED,), limit=RECENT))
     bases = answer.facet("base")
     context = {
         "act": act,
+        "facts": facts_form,
+        "facts_count": len(facts),
         "acts": ACTS.values(),
         "base": base,
         "bases": [value for value in bases.values if value.value != "unknown"] if bases else [],

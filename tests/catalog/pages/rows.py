@@ -13,6 +13,7 @@ from PIL import Image
 
 from catalog.search import index
 from inference.models import Cell, Sheet, SheetCell, SheetState
+from inference.services import record_check
 from inference.recipes import Role, SheetPlan, Trigger, get_recipe
 from registry.models import (
     Adapter,
@@ -69,7 +70,12 @@ def make_adapter(
     model = BaseModel.objects.filter(slug=base).first()
     who, _ = Creator.objects.get_or_create(source=Source.FOLDER, name=creator)
     adapter = Adapter.objects.create(
-        creator=who, source=Source.FOLDER, source_key=key, name=name, tags=list(tags), description=f"{name} by {creator}."
+        creator=who,
+        source=Source.FOLDER,
+        source_key=key,
+        name=name,
+        tags=list(tags),
+        description=f"{name} by {creator}.",
     )
     version = Version.objects.create(
         adapter=adapter,
@@ -123,10 +129,14 @@ def claim(version: Version, kind: str, value: Any) -> TermsClaim:
     snapshot, _ = Snapshot.objects.get_or_create(
         url="file:card.json", sha256=hashlib.sha256(body).hexdigest(), defaults={"body": body}
     )
-    return TermsClaim.objects.create(version=version, kind=kind, value=value, wording=str(value), snapshot=snapshot)
+    return TermsClaim.objects.create(
+        version=version, kind=kind, value=value, wording=str(value), snapshot=snapshot
+    )
 
 
-def make_sheet(version: Version, blob: Blob, base: BaseModel, painter: Paint = paint, effect: float = 0.31) -> Sheet:
+def make_sheet(
+    version: Version, blob: Blob, base: BaseModel, painter: Paint = paint, effect: float = 0.31
+) -> Sheet:
     """A finished standard sheet of the toybox's prompts."""
     trigger = Trigger(version.trigger_words[0] if version.trigger_words else "")
     plan = SheetPlan(get_recipe("standard", "toybox"), trigger)
@@ -141,7 +151,11 @@ def make_sheet(version: Version, blob: Blob, base: BaseModel, painter: Paint = p
         cells_total=plan.cells,
         image=store_bytes(_png(Image.new("RGB", (64, 64), "white")), container="png"),
         finished=timezone.now(),
-        metrics={"weights": [{"weight": c.weight, "effect": (c.weight or 0) * effect / 0.8} for c in plan.columns[2:]]},
+        metrics={
+            "weights": [
+                {"weight": c.weight, "effect": (c.weight or 0) * effect / 0.8} for c in plan.columns[2:]
+            ]
+        },
         findings=[
             {
                 "code": "recommended_weight",
@@ -163,9 +177,12 @@ def make_sheet(version: Version, blob: Blob, base: BaseModel, painter: Paint = p
             cell, _ = Cell.objects.get_or_create(key=key, defaults={"inputs": {}, "image": image})
             metrics = {} if shown is None else {"effect": round(shown * effect / 0.8, 3)}
             places.append(
-                SheetCell(sheet=sheet, cell=cell, row=row, column=column, role=str(head.role), metrics=metrics)
+                SheetCell(
+                    sheet=sheet, cell=cell, row=row, column=column, role=str(head.role), metrics=metrics
+                )
             )
     SheetCell.objects.bulk_create(places)
+    record_check(version)
     return sheet
 
 
