@@ -139,10 +139,10 @@ def send_blob(
         return HttpResponse(headers=headers | {"Content-Length": str(blob.size)})
     if part is None:
         headers["Content-Length"] = str(blob.size)
-        return StreamingHttpResponse(_blocks(file, ByteRange(0, blob.size)), headers=headers)
+        return StreamingHttpResponse(Blocks(file, ByteRange(0, blob.size)), headers=headers)
     headers["Content-Length"] = str(part.length)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{blob.size}"
-    return StreamingHttpResponse(_blocks(file, part), status=206, headers=headers)
+    return StreamingHttpResponse(Blocks(file, part), status=206, headers=headers)
 
 
 def record(request: HttpRequest, file: File, token: AccessToken) -> bool:
@@ -169,14 +169,32 @@ def _number(digits: str) -> int:
     return int(digits) if len(digits) <= _DIGITS else 10**_DIGITS
 
 
-def _blocks(file: IO[bytes], part: ByteRange) -> Iterator[bytes]:
-    """The bytes of the range in blocks. A file shorter than its row ends the response early."""
-    with file:
+class Blocks:
+    """The bytes of a range in blocks. A file shorter than its row ends the response early.
+
+    Not a generator: closing one that never began would leave the file open when a client is gone at once.
+    """
+
+    def __init__(self, file: IO[bytes], part: ByteRange) -> None:
+        self.file = file
+        self.left = part.length
         file.seek(part.start)
-        left = part.length
-        while left and (block := file.read(min(BLOCK, left))):
-            left -= len(block)
-            yield block
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block = self.file.read(min(BLOCK, self.left)) if self.left else b""
+        if not block:
+            self.close()
+            raise StopIteration
+        self.left -= len(block)
+        return block
+
+    def close(self) -> None:
+        """Let go of the file; called by the server when the response is over, however it ended."""
+        self.left = 0
+        self.file.close()
 
 
 def _disposition(name: str, attachment: bool) -> str:

@@ -141,10 +141,15 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 JOB_LEASE_SECONDS = env_int("JOB_LEASE_SECONDS", 60, minimum=3)
 JOB_REAP_SECONDS = env_int("JOB_REAP_SECONDS", 5, minimum=1)
 
+# --- Rendering ------------------------------------------------------------------------------------------------
+
+# Threads torch may use in this process; 0 leaves its own choice, all cores. Part of every cell's key.
+INFERENCE_THREADS = env_int("INFERENCE_THREADS", 0, minimum=0)
+
 # --- Files --------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = env_path("STATIC_DIR", VAR_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
 # An image is built with `collectstatic`; a checkout serves straight from the source folders.
 STATIC_COLLECTED = env_bool("STATIC_COLLECTED", False)
@@ -214,6 +219,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_COERCE_PATH_PK_SUFFIX": True,
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "catalog.api.schema.with_problems",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "OutcomeEnum": "catalog.search.query.OUTCOMES",
         "VettingEnum": "registry.models.adapters.Vetting",

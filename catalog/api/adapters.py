@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Prefetch
-from django.shortcuts import get_object_or_404
+from django_filters.rest_framework import CharFilter, FilterSet
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,9 +18,15 @@ from rest_framework.viewsets import ViewSet
 
 from catalog.api.lists import ListViewSet, whole_versions
 from catalog.api.schema import SEARCH_PARAMETERS
-from catalog.api.serializers import AdapterDetail, AdapterHit, CheckShape, FacetsShape, VersionShape
+from catalog.api.serializers import (
+    AdapterDetail,
+    AdapterHit,
+    CheckSerializer,
+    FacetsSerializer,
+    VersionSerializer,
+)
 from catalog.search import SearchHit, SearchQuery, search
-from registry.models import Adapter, Check
+from registry.models import Adapter, Check, Version
 
 # An adapter shows so many of its newest versions; versions/?adapter=ID lists all.
 VERSIONS_SHOWN = 100
@@ -37,6 +44,8 @@ _page = inline_serializer(
 class Adapters(ViewSet):
     """What the catalog holds."""
 
+    queryset = Adapter.objects.select_related("creator")
+
     @extend_schema(operation_id="adapters_list", parameters=SEARCH_PARAMETERS, responses=_page)
     def list(self, request: Request) -> Response:
         """Adapters that match, each with its newest matching version and, for an act, the verdict."""
@@ -48,37 +57,47 @@ class Adapters(ViewSet):
         results = AdapterHit([_hit(hit) for hit in page.hits], many=True, context=context).data
         return Response({"results": results, "next": following, "count": page.count})
 
-    @extend_schema(parameters=SEARCH_PARAMETERS, responses=FacetsShape)
+    @extend_schema(parameters=SEARCH_PARAMETERS, responses=FacetsSerializer)
     @action(detail=False)
     def facets(self, request: Request) -> Response:
         """The facets of the same search: every value with the number of adapters it would leave."""
         page = search(SearchQuery.from_params(request.query_params, strict=True))
-        return Response(FacetsShape(page).data)
+        return Response(FacetsSerializer(page).data)
 
     @extend_schema(responses=AdapterDetail)
     def retrieve(self, request: Request, pk: int) -> Response:
         """One adapter with its newest versions."""
         newest = whole_versions().order_by("-created", "-id")[:VERSIONS_SHOWN]
-        adapters = Adapter.objects.select_related("creator").prefetch_related(
+        adapters = self.queryset.prefetch_related(
             Prefetch("versions", queryset=newest, to_attr="newest_versions")
         )
         adapter = get_object_or_404(adapters, pk=pk)
         return Response(AdapterDetail(adapter, context={"request": request}).data)
 
 
+class VersionFilters(FilterSet):  # type: ignore[misc]
+    """How the list of versions is narrowed."""
+
+    sha256 = CharFilter(field_name="files__blob", help_text="Versions that hold these bytes.")
+
+    class Meta:
+        model = Version
+        fields = ["adapter", "vetting", "detected_family"]
+
+
 class Versions(RetrieveModelMixin, ListViewSet):
     """Versions of adapters, in the Version contract's shape."""
 
-    serializer_class = VersionShape
-    filterset_fields = ["adapter", "vetting", "detected_family", "files__blob"]
+    serializer_class = VersionSerializer
+    filterset_class = VersionFilters
     queryset = whole_versions()
 
-    @extend_schema(responses=CheckShape(many=True), filters=False)
+    @extend_schema(responses=CheckSerializer(many=True), filters=False)
     @action(detail=True, pagination_class=None)
     def checks(self, request: Request, pk: int) -> Response:
         """The gates of the version's vetting, each with its outcome and reason."""
         version = get_object_or_404(whole_versions(), pk=pk)
-        return Response(CheckShape(Check.objects.filter(version=version), many=True).data)
+        return Response(CheckSerializer(Check.objects.filter(version=version), many=True).data)
 
 
 def _hit(hit: SearchHit) -> Any:

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from catalog import access, downloads
 from catalog.api.authentication import BearerAuthentication
 from catalog.api.lists import ListViewSet
-from catalog.api.serializers import BlobShape, FileRow, ProblemShape
+from catalog.api.serializers import BlobSerializer, FileRow, ProblemSerializer
 from catalog.errors import (
     BadQuery,
     DownloadRefused,
@@ -46,11 +46,11 @@ class Files(ListViewSet):
     lookup_field = "sha256"
     lookup_value_regex = "[0-9a-fA-F]{64}"
 
-    @extend_schema(responses=BlobShape, filters=False)
+    @extend_schema(responses=BlobSerializer, filters=False)
     def retrieve(self, request: Request, sha256: str) -> Response:
         """Stored bytes by their SHA256, with every digest and the versions that hold them."""
         blob = _blob(sha256)
-        return Response(BlobShape(blob, context={"request": request}).data)
+        return Response(BlobSerializer(blob, context={"request": request}).data)
 
 
 class Content(APIView):
@@ -62,6 +62,7 @@ class Content(APIView):
 
     @extend_schema(
         operation_id="files_content",
+        auth=[{"bearer": []}],  # type: ignore[list-item]  # emitted as it stands
         parameters=[
             OpenApiParameter(
                 "version", OpenApiTypes.INT, description="The version meant, if several hold the bytes."
@@ -76,10 +77,10 @@ class Content(APIView):
             (200, "application/octet-stream"): OpenApiTypes.BINARY,
             (206, "application/octet-stream"): OpenApiTypes.BINARY,
             304: OpenApiResponse(description="The client has these bytes."),
-            (401, "application/problem+json"): ProblemShape,
-            (403, "application/problem+json"): ProblemShape,
-            (404, "application/problem+json"): ProblemShape,
-            (416, "application/problem+json"): ProblemShape,
+            (401, "application/problem+json"): ProblemSerializer,
+            (403, "application/problem+json"): ProblemSerializer,
+            (404, "application/problem+json"): ProblemSerializer,
+            (416, "application/problem+json"): ProblemSerializer,
         },
     )
     def get(self, request: Request, sha256: str) -> Any:

@@ -20,7 +20,7 @@ PAGING = {"after", "limit"}
 
 
 class ListViewSet(ListModelMixin, GenericViewSet[Any]):
-    """A keyset list. `filterset_fields` names the filters; any other parameter is refused.
+    """A keyset list. `filterset_fields` or `filterset_class` names the filters, others are refused.
 
     A program that misspells a filter must not be answered as if it had not asked for one.
     """
@@ -28,11 +28,13 @@ class ListViewSet(ListModelMixin, GenericViewSet[Any]):
     pagination_class = KeysetPagination
     filter_backends = [DjangoFilterBackend]
     filterset_fields: list[str] = []
+    filterset_class: Any = None
     keyset = "-pk"
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One page of the list."""
-        known = {*self.filterset_fields, *PAGING}
+        filters = self.filterset_class.base_filters if self.filterset_class else self.filterset_fields
+        known = {*filters, *PAGING}
         for name, values in request.query_params.lists():
             if name not in known:
                 raise BadQuery(name, "no such parameter")

@@ -8,8 +8,8 @@ from rest_framework.serializers import BaseSerializer
 from catalog.api.lists import ListViewSet
 from catalog.api.permissions import SignedIn
 from catalog.api.serializers import (
-    BaseModelShape,
-    JobShape,
+    BaseModelSerializer,
+    JobSerializer,
     LicenseDetail,
     LicenseHead,
     SheetDetail,
@@ -38,7 +38,7 @@ class BaseModels(RetrieveModelMixin, ListViewSet):
     """Base model families and their checkpoints."""
 
     queryset = BaseModel.objects.select_related("parent", "license").prefetch_related("aliases")
-    serializer_class = BaseModelShape
+    serializer_class = BaseModelSerializer
     filterset_fields = ["family"]
     keyset = "slug"
     lookup_field = "slug"
@@ -66,5 +66,5 @@ class Jobs(RetrieveModelMixin, ListViewSet):
 
     permission_classes = [SignedIn]
     queryset = Job.objects.all()
-    serializer_class = JobShape
+    serializer_class = JobSerializer
     filterset_fields = ["kind", "state", "queue"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
+from rest_framework.generics import get_object_or_404
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.api.lists import ListViewSet
 from catalog.api.permissions import ReviewersWrite
-from catalog.api.serializers import ReviewAsked, ReviewShape
+from catalog.api.serializers import ReviewAsked, ReviewSerializer
 from registry import vetting
 from registry.models import Review, Version
 
@@ -23,10 +23,10 @@ class Reviews(RetrieveModelMixin, ListViewSet):
 
     permission_classes = [ReviewersWrite]
     queryset = Review.objects.select_related("reviewer")
-    serializer_class = ReviewShape
+    serializer_class = ReviewSerializer
     filterset_fields = ["version", "action"]
 
-    @extend_schema(request=ReviewAsked, responses={201: ReviewShape})
+    @extend_schema(request=ReviewAsked, responses={201: ReviewSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Approve a version, or reject it with a reason."""
         assert isinstance(request.user, User)  # the permission lets nobody else in
@@ -36,4 +36,4 @@ class Reviews(RetrieveModelMixin, ListViewSet):
         review = vetting.review(
             version, request.user, asked.validated_data["action"], asked.validated_data["reason"]
         )
-        return Response(ReviewShape(review).data, status=201)
+        return Response(ReviewSerializer(review).data, status=201)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -45,6 +47,15 @@ SEARCH_PARAMETERS = [
         "limit", OpenApiTypes.INT, default=LIMIT, description=f"How many adapters at most, up to {LIMIT_MAX}."
     ),
 ]
+
+
+def with_problems(result: Any, generator: Any, request: Any, public: bool) -> Any:
+    """Hook of the generator: every call can also answer with a problem document."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"].setdefault("default", {"description": "A failure.", "content": content})
+    return result
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

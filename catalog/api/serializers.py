@@ -59,7 +59,7 @@ class BaseReadings(serializers.Serializer[Version]):
         return version.base_decided.slug if version.base_decided else None
 
 
-class VersionShape(serializers.ModelSerializer[Version]):
+class VersionSerializer(serializers.ModelSerializer[Version]):
     """The Version contract."""
 
     adapter = serializers.IntegerField(source="adapter_id")
@@ -95,7 +95,7 @@ class AdapterHead(serializers.ModelSerializer[Adapter]):
 class AdapterHit(AdapterHead):
     """An adapter in a search: with its newest version that matches, and the verdict if one was asked for."""
 
-    version = VersionShape()
+    version = VersionSerializer()
     base = serializers.CharField(help_text="in words; empty = unknown")
     outcome = serializers.ChoiceField(choices=OUTCOMES, allow_null=True)
     conditions = serializers.ListField(child=serializers.CharField())
@@ -107,13 +107,13 @@ class AdapterHit(AdapterHead):
 class AdapterDetail(AdapterHead):
     """One adapter with its newest versions."""
 
-    versions = VersionShape(many=True, source="newest_versions")
+    versions = VersionSerializer(many=True, source="newest_versions")
 
     class Meta(AdapterHead.Meta):
         fields = [*AdapterHead.Meta.fields, "description", "versions"]
 
 
-class FacetValueShape(serializers.Serializer[Any]):
+class FacetValueSerializer(serializers.Serializer[Any]):
     """One value of a facet; count = adapters the search gives when it is chosen alone in its facet."""
 
     value = serializers.CharField()
@@ -122,24 +122,24 @@ class FacetValueShape(serializers.Serializer[Any]):
     selected = serializers.BooleanField()
 
 
-class FacetShape(serializers.Serializer[Any]):
+class FacetSerializer(serializers.Serializer[Any]):
     """One way to narrow a search."""
 
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
-    values = FacetValueShape(many=True)
+    values = FacetValueSerializer(many=True)
     more = serializers.IntegerField()
 
 
-class FacetsShape(serializers.Serializer[Any]):
+class FacetsSerializer(serializers.Serializer[Any]):
     """All facets of a search, exact and disjunctive."""
 
     count = serializers.IntegerField()
-    facets = FacetShape(many=True)
+    facets = FacetSerializer(many=True)
     outcome_counts = serializers.DictField(child=serializers.IntegerField())
 
 
-class CheckShape(serializers.ModelSerializer[Check]):
+class CheckSerializer(serializers.ModelSerializer[Check]):
     """One gate of the vetting."""
 
     class Meta:
@@ -147,7 +147,7 @@ class CheckShape(serializers.ModelSerializer[Check]):
         fields = ["code", "outcome", "summary", "updated"]
 
 
-class BlobShape(serializers.ModelSerializer[Blob]):
+class BlobSerializer(serializers.ModelSerializer[Blob]):
     """Stored bytes, their digests, and the versions that have them."""
 
     names = serializers.SerializerMethodField()
@@ -199,7 +199,7 @@ class LicenseDetail(LicenseHead):
         fields = [*LicenseHead.Meta.fields, "sha256", "data"]
 
 
-class AliasShape(serializers.ModelSerializer[BaseModelAlias]):
+class AliasSerializer(serializers.ModelSerializer[BaseModelAlias]):
     """A name an upstream uses for a base model."""
 
     class Meta:
@@ -207,13 +207,13 @@ class AliasShape(serializers.ModelSerializer[BaseModelAlias]):
         fields = ["host", "name"]
 
 
-class BaseModelShape(serializers.ModelSerializer[BaseModel]):
+class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
     """A family or a checkpoint of one."""
 
     parent = serializers.SlugRelatedField[BaseModel](slug_field="slug", read_only=True)  # type: ignore[assignment]
     license = serializers.SlugRelatedField[License](slug_field="license_id", read_only=True)
     renderable = serializers.SerializerMethodField()
-    aliases = AliasShape(many=True)
+    aliases = AliasSerializer(many=True)
 
     class Meta:
         model = BaseModel
@@ -224,7 +224,7 @@ class BaseModelShape(serializers.ModelSerializer[BaseModel]):
         return bool(base.weights)
 
 
-class CellShape(serializers.ModelSerializer[SheetCell]):
+class CellSerializer(serializers.ModelSerializer[SheetCell]):
     """A picture in its place on a sheet. `row` counts prompt x seed, `column` the base and the weights."""
 
     key = serializers.CharField(source="cell_id")
@@ -263,7 +263,7 @@ class SheetHead(serializers.ModelSerializer[Sheet]):
 class SheetDetail(SheetHead):
     """A sheet with its cells, metrics, findings and manifest."""
 
-    cells = CellShape(many=True, source="places")
+    cells = CellSerializer(many=True, source="places")
     metrics = serializers.JSONField()
     findings = serializers.JSONField()
     manifest = serializers.JSONField()
@@ -275,7 +275,7 @@ class SheetDetail(SheetHead):
         ]  # fmt: skip
 
 
-class JobShape(serializers.ModelSerializer[Job]):
+class JobSerializer(serializers.ModelSerializer[Job]):
     """A piece of work and how far it is."""
 
     class Meta:
@@ -286,7 +286,7 @@ class JobShape(serializers.ModelSerializer[Job]):
         ]  # fmt: skip
 
 
-class ReviewShape(serializers.ModelSerializer[Review]):
+class ReviewSerializer(serializers.ModelSerializer[Review]):
     """A reviewer's decision with its reason and the checks as they stood then."""
 
     version = serializers.IntegerField(source="version_id")
@@ -306,7 +306,7 @@ class ReviewAsked(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=4000, required=False, allow_blank=True, default="")
 
 
-class ReasonShape(serializers.Serializer[Any]):
+class ReasonSerializer(serializers.Serializer[Any]):
     """Why a verdict is what it is."""
 
     code = serializers.CharField()
@@ -316,7 +316,7 @@ class ReasonShape(serializers.Serializer[Any]):
     next_step = serializers.CharField(allow_null=True)
 
 
-class VerdictShape(serializers.Serializer[Any]):
+class VerdictSerializer(serializers.Serializer[Any]):
     """The decide contract's object."""
 
     id = serializers.CharField(allow_null=True)
@@ -324,12 +324,12 @@ class VerdictShape(serializers.Serializer[Any]):
     conditions = serializers.ListField(child=serializers.CharField())
     standing = serializers.ListField(child=serializers.CharField())
     deciding = serializers.ListField(child=serializers.CharField())
-    reasons = ReasonShape(many=True)
+    reasons = ReasonSerializer(many=True)
     ledger = serializers.ListField(child=serializers.DictField())
     ignored = serializers.ListField(child=serializers.CharField())
 
 
-class ProblemShape(serializers.Serializer[Any]):
+class ProblemSerializer(serializers.Serializer[Any]):
     """A failure (RFC 9457): what went wrong, its stable code, and what to do next."""
 
     type = serializers.CharField()

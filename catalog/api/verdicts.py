@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api.schema import ACT, FACTS
-from catalog.api.serializers import VerdictShape
+from catalog.api.serializers import VerdictSerializer
 from catalog.errors import BadQuery
 from catalog.search import SearchQuery
 from registry.models import Version
@@ -25,7 +25,7 @@ class Verdicts(APIView):
     @extend_schema(
         operation_id="verdicts_retrieve",
         parameters=[OpenApiParameter("version", OpenApiTypes.INT, required=True), ACT, FACTS],
-        responses=VerdictShape,
+        responses=VerdictSerializer,
     )
     def get(self, request: Request) -> Response:
         """Outcome, conditions, reasons with their clauses, and the ledger they were read from."""
