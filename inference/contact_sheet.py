@@ -196,5 +196,5 @@ def _png(image: Image.Image, manifest: Mapping[str, Any]) -> bytes:
     info.add_itxt(MANIFEST_KEY, canonical_json(manifest), zip=True)
     info.add_text("Software", "Kura")
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=info, optimize=True)
+    image.save(buffer, format="PNG", pnginfo=info)
     return buffer.getvalue()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from inference.base_files import base_folder
 from inference.cells import (
     Keyed,
@@ -196,7 +198,7 @@ def warm_engine(folder: Path, base_digest: str) -> Engine:
         from inference.engine.ladder import Engine
 
         _warm.clear()  # one base at a time: the next would not fit beside it in memory
-        _warm[key] = Engine.load(folder)
+        _warm[key] = Engine.load(folder, threads=settings.INFERENCE_THREADS)
     return _warm[key]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +42,12 @@ class Engine:
         self._embedder = Embedder(base)
 
     @classmethod
-    def load(cls, folder: Path) -> Engine:
-        """The engine of a base in a local folder. INFERENCE_THREADS limits torch's threads.
+    def load(cls, folder: Path, *, threads: int = 0) -> Engine:
+        """The engine of a base in a local folder; 0 threads leaves torch its own choice.
 
         Raises BaseNotRenderable.
         """
-        set_threads(int(os.environ.get("INFERENCE_THREADS") or 0))
+        set_threads(threads)
         return cls(load_base(folder))
 
     def load_adapter(self, path: Path) -> FittedAdapter:

@@ -6,6 +6,7 @@ back; a next weight always starts from the kept ones, never from a patched state
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -180,6 +181,8 @@ def _misfit(target: _Target) -> str | None:
 
 def _check_finite(targets: Sequence[_Target]) -> None:
     for target in targets:
+        if target.alpha is not None and not math.isfinite(target.alpha):
+            raise NonFiniteAdapter(f"{target.path} has an alpha of {target.alpha}.")
         for name, tensor in target.factors.items():
             if not bool(torch.isfinite(tensor).all()):
                 raise NonFiniteAdapter(f"{target.path} holds NaN or infinity in its factor {name}.")

@@ -26,7 +26,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _loaded_engine(tiny_base: Path) -> Engine:
     from inference.engine.ladder import Engine
 
-    return Engine.load(tiny_base)
+    return Engine.load(tiny_base, threads=1)
 
 
 @pytest.fixture
