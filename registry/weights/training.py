@@ -196,8 +196,10 @@ def _words(
     words += [(token, "learned_token") for token in learned]
     words += [(folder["concept"], "ss_tag_frequency folder") for folder in folders]
     if tags:
-        # A tag on (nearly) every picture is what the pictures have in common.
-        most = tags.most_common(1)[0][1]
+        # A tag on (nearly) every picture is what the pictures have in common. Where the number of pictures is
+        # not stated, the most frequent tag stands for it.
+        stated = [folder.get("images", 0) for folder in folders]
+        most = sum(stated) if all(stated) and stated else tags.most_common(1)[0][1]
         words += [(tag, "ss_tag_frequency") for tag, count in tags.most_common(3) if count >= 0.95 * most]
     seen: set[str] = set()
     kept = []

@@ -58,6 +58,14 @@ def test_trigger_words_come_with_their_source_surest_first() -> None:
     ]
 
 
+def test_a_tag_of_some_pictures_is_no_trigger_word() -> None:
+    stated = {
+        "ss_dataset_dirs": json.dumps({"1_style": {"n_repeats": 1, "img_count": 200}}),
+        "ss_tag_frequency": json.dumps({"1_style": {"day": 104, "night": 96}}),
+    }
+    assert read_training(stated, {}).trigger_words == [("style", "ss_tag_frequency folder")]
+
+
 def test_a_placeholder_is_no_trigger_word() -> None:
     stated = {"ss_tag_frequency": json.dumps({"1_TRIGGER": {"TRIGGER": 1}})}
     assert read_training(stated, {}).trigger_words == []
