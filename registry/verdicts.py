@@ -192,18 +192,18 @@ def _together(names: Iterable[str]) -> str | None:
 
 
 def _strictest_flags(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Several readings of one model's flags as one: False beats not stated beats True."""
+    """Several readings of one model's flags as one: a refusal in any of them refuses, silence adds nothing."""
     if not readings:
         return None
-    uses = [reading.get("allowCommercialUse") for reading in readings]
+    uses = [stated for reading in readings if (stated := reading.get("allowCommercialUse")) is not None]
     joined: dict[str, Any] = {
-        "allowCommercialUse": None
-        if any(each is None for each in uses)
-        else [use for use in uses[0] or [] if all(use in (each or []) for each in uses)]
+        "allowCommercialUse": [use for use in uses[0] if all(use in other for other in uses)]
+        if uses
+        else None
     }
     for name in ("allowNoCredit", "allowDerivatives", "allowDifferentLicense"):
-        values = [reading.get(name) for reading in readings]
-        joined[name] = False if False in values else None if None in values else True
+        stated = [reading[name] for reading in readings if reading.get(name) is not None]
+        joined[name] = all(stated) if stated else None
     return joined
 
 
