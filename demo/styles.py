@@ -15,7 +15,8 @@ Pixels = npt.NDArray[np.float32]
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    return np.asarray(image, dtype=np.float32) / 255
+    pixels: Pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return pixels
 
 
 def _image(pixels: npt.NDArray[np.floating]) -> Image.Image:
@@ -25,14 +26,16 @@ def _image(pixels: npt.NDArray[np.floating]) -> Image.Image:
 def _edges(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Edge strength 0..1 per pixel: the strongest Sobel gradient of the three channels."""
     strength = [np.hypot(ndimage.sobel(c, 0), ndimage.sobel(c, 1)) for c in np.moveaxis(pixels, -1, 0)]
-    return np.clip(np.max(strength, axis=0) / 1.6, 0, 1).astype(np.float32)
+    edges: Pixels = np.clip(np.max(strength, axis=0) / 1.6, 0, 1).astype(np.float32)
+    return edges
 
 
 def _ramp(light: npt.NDArray[np.float32], stops: list[RGB]) -> Pixels:
     """Maps lightness 0..1 onto colors at equal distances."""
     positions = np.linspace(0, 1, len(stops))
     channels = [np.interp(light, positions, [stop[i] / 255 for stop in stops]) for i in range(3)]
-    return np.stack(channels, axis=-1).astype(np.float32)
+    ramp: Pixels = np.stack(channels, axis=-1).astype(np.float32)
+    return ramp
 
 
 def _light(pixels: Pixels) -> npt.NDArray[np.float32]:

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import StableDiffusionPipeline
 
 from demo.training.autoencoder import as_tensor
 from demo.training.base import Noiser, Words, encode
 from demo.training.export import DIALECTS, write
 from demo.training.loop import console
 from demo.training.lora import Adapter
-from demo.training.models import load_pipeline
+from demo.training.models import Pipeline, load_pipeline
 from demo.training.papers import training_metadata
 from demo.training.recipes import RECIPES, SETS, Recipe
 from demo.training.wrong_base import write_wrong_base
@@ -31,13 +30,13 @@ def _seed(recipe: Recipe, which: int) -> int:
     return zlib.crc32(f"{recipe.start_like or recipe.file} {which}".encode())
 
 
-def make_adapter(recipe: Recipe, which: int, pipeline: StableDiffusionPipeline) -> Adapter:
+def make_adapter(recipe: Recipe, which: int, pipeline: Pipeline) -> Adapter:
     """A fresh adapter of a recipe, always the same for a set."""
     torch.manual_seed(_seed(recipe, which))
     return Adapter(recipe.shape, pipeline.unet, pipeline.text_encoder)
 
 
-def train_adapter(recipe: Recipe, which: int, pipeline: StableDiffusionPipeline, label: str = "") -> Adapter:
+def train_adapter(recipe: Recipe, which: int, pipeline: Pipeline, label: str = "") -> Adapter:
     """Trains one adapter; the networks are as before when it returns."""
     adapter = make_adapter(recipe, which, pipeline)
     for network in (pipeline.unet, pipeline.text_encoder, pipeline.vae):

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from demo import draw, styles
 from demo.training.loop import Plan, side_by_side, train
-from demo.training.models import make_autoencoder
+from demo.training.models import Autoencoder, make_autoencoder
 
-PLAN = Plan(steps=9000, rate=2e-3, warmup=100, decay=6500, average=0.998, weight_decay=0.0, seed=1)
+PLAN = Plan(steps=6500, rate=2e-3, warmup=100, decay=4600, average=0.998, weight_decay=0.0, seed=1)
 BATCH = 8
 HELD_OUT = 10_000_000
 """Seeds from here on are never trained on."""
@@ -40,18 +39,19 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     """Absolute, squared and gradient error: squared for PSNR, the others for edges."""
-    gradient = sum(F.l1_loss(output.diff(dim=dim), target.diff(dim=dim)) for dim in (2, 3))
-    return F.l1_loss(output, target) + 2 * F.mse_loss(output, target) + 0.3 * gradient
+    rows, columns = (F.l1_loss(output.diff(dim=dim), target.diff(dim=dim)) for dim in (2, 3))
+    return F.l1_loss(output, target) + 2 * F.mse_loss(output, target) + 0.3 * (rows + columns)
 
 
-def _loss(vae: AutoencoderKL, rank: int, generator: torch.Generator, step: int) -> Tensor:
+def _loss(vae: Autoencoder, rank: int, generator: torch.Generator, step: int) -> Tensor:
     first = (step * 2 + rank) * BATCH
     target = as_tensor(np.stack([picture(seed) for seed in range(first, first + BATCH)]))
     with torch.autocast("cpu", torch.bfloat16):
         posterior = vae.encode(target).latent_dist
         latents = posterior.sample(generator)
         output = vae.decode(latents).sample
-    return reconstruction_loss(output.float(), target) + 1e-5 * posterior.kl().float().mean() / 16
+    loss: Tensor = reconstruction_loss(output.float(), target) + 1e-5 * posterior.kl().float().mean() / 16
+    return loss
 
 
 def _work(rank: int, folder: Path, plan: Plan) -> None:
@@ -66,13 +66,13 @@ def _work(rank: int, folder: Path, plan: Plan) -> None:
         torch.save(vae.state_dict(), folder / "vae.pt")
 
 
-def train_autoencoder(folder: Path, plan: Plan = PLAN) -> AutoencoderKL:
+def train_autoencoder(folder: Path, plan: Plan = PLAN) -> Autoencoder:
     """Trains (or resumes) into `folder`/vae.pt and returns the averaged model."""
     side_by_side(_work, folder, plan, meeting=folder / "meeting")
     return load_autoencoder(folder)
 
 
-def load_autoencoder(folder: Path) -> AutoencoderKL:
+def load_autoencoder(folder: Path) -> Autoencoder:
     """The newest averaged autoencoder of a run."""
     vae = make_autoencoder()
     vae.load_state_dict(torch.load(folder / "vae.pt", weights_only=True))
@@ -80,7 +80,7 @@ def load_autoencoder(folder: Path) -> AutoencoderKL:
 
 
 @torch.no_grad()
-def held_out_psnr(vae: AutoencoderKL, count: int = 256) -> float:
+def held_out_psnr(vae: Autoencoder, count: int = 256) -> float:
     """Mean PSNR in dB over held-out pictures of the training mixture, through the posterior's mean."""
     values: list[Tensor] = []
     for first in range(HELD_OUT, HELD_OUT + count, 32):

@@ -11,19 +11,25 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from demo import draw
 from demo.training.autoencoder import as_tensor, load_autoencoder
 from demo.training.loop import Plan, console, side_by_side, train
-from demo.training.models import make_scheduler, make_text_encoder, make_unet, save_pipeline
+from demo.training.models import (
+    Autoencoder,
+    Tokenizer,
+    make_scheduler,
+    make_text_encoder,
+    make_unet,
+    save_pipeline,
+)
 
-PLAN = Plan(steps=14000, rate=1e-3, warmup=200, decay=6000, average=0.999, seed=2)
+PLAN = Plan(steps=6000, rate=1e-3, warmup=200, decay=2600, average=0.999, seed=2)
 BATCH = 24
 CENTERED, VARIED = 24_000, 24_000
-VARIED_FROM = 0.45
+VARIED_FROM = 0.2
 """Up to this share of the plan all pictures are centered; then varied ones grow to two in three."""
 
 
@@ -38,10 +44,10 @@ class Latents:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def encode(vae: Autoencoder, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures in -1..1 -> posterior mean and standard deviation."""
     means, deviations = [], []
-    for part in pictures.split(64):
+    for part in torch.split(pictures, 64):
         posterior = vae.encode(part).latent_dist
         means.append(posterior.mean)
         deviations.append(posterior.std)
@@ -98,7 +104,7 @@ class Noiser:
 class Words:
     """Token ids of captions, remembered."""
 
-    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._one = lru_cache(maxsize=200_000)(self._tokenize)
 

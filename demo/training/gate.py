@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor, nn
 
 from demo import draw
 from demo.training.autoencoder import HELD_OUT, as_tensor
 from demo.training.loop import console
+from demo.training.models import Pipeline
 
 PROMPTS = 200
 STEPS, GUIDANCE = 20, 5.0
@@ -114,7 +114,7 @@ def gate_subjects(count: int = PROMPTS, seed: int = 7) -> list[draw.Subject]:
     ]
 
 
-def render(pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[int]) -> list[Image.Image]:
+def render(pipeline: Pipeline, prompts: list[str], seeds: list[int]) -> list[Image.Image]:
     """One picture per prompt, each with its own seed."""
     pictures: list[Image.Image] = []
     for first in range(0, len(prompts), 20):
@@ -147,7 +147,7 @@ class Verdict:
         return all(getattr(self, name) >= least for name, least in THRESHOLDS.items())
 
 
-def judge_base(pipeline: StableDiffusionPipeline, judge: Judge) -> tuple[Verdict, list[Image.Image]]:
+def judge_base(pipeline: Pipeline, judge: Judge) -> tuple[Verdict, list[Image.Image]]:
     """Renders the gate's prompts and judges them."""
     held, labels = _batch(3 * HELD_OUT, 512)
     own = _right(judge, held, labels).float().mean(0).tolist()
@@ -157,7 +157,9 @@ def judge_base(pipeline: StableDiffusionPipeline, judge: Judge) -> tuple[Verdict
     shares = right.float().mean(0).tolist()
     wrong = [subject.words() for subject, row in zip(subjects, right, strict=True) if not bool(row.all())]
     verdict = Verdict(
-        *(round(share, 4) for share in shares),
+        round(shares[0], 4),
+        round(shares[1], 4),
+        round(shares[2], 4),
         all_three=round(float(right.all(1).float().mean()), 4),
         judge_on_drawings=(round(own[0], 4), round(own[1], 4), round(own[2], 4)),
         wrong=wrong,

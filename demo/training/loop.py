@@ -121,7 +121,7 @@ def train(
         generator = torch.Generator().manual_seed((plan.seed * 1_000_003 + step) * 64 + rank)
         loss = loss_of(generator, step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         share_gradients(parameters)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -166,5 +166,7 @@ def side_by_side(work: Callable[..., None], *arguments: object, world: int = 2, 
     meeting.parent.mkdir(parents=True, exist_ok=True)
     meeting.unlink(missing_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
-    mp.spawn(_enter, (world, str(meeting.resolve()), work, arguments), nprocs=world)
+    mp.spawn(  # type: ignore[attr-defined, no-untyped-call]
+        _enter, (world, str(meeting.resolve()), work, arguments), nprocs=world
+    )
     meeting.unlink(missing_ok=True)

@@ -61,7 +61,7 @@ class Delta(nn.Module):
     @staticmethod
     def _column_norm(weight: Tensor) -> Tensor:
         """The length of each input column: 1 x I (x 1 x 1), as LyCORIS stores it."""
-        flat = weight.transpose(0, 1).flatten(1).norm(dim=1)
+        flat: Tensor = weight.transpose(0, 1).flatten(1).norm(dim=1)
         return flat.view(1, -1, *([1] * (weight.dim() - 2)))
 
     def weight(self) -> Tensor:
@@ -89,8 +89,12 @@ class Delta(nn.Module):
                 return F.conv2d(value, self.weight(), layer.bias, layer.stride, layer.padding)
             return F.linear(value, self.weight(), layer.bias)
 
-        layer.forward = forward  # type: ignore[method-assign]
-        return lambda: layer.__dict__.pop("forward") and None
+        layer.forward = forward  # type: ignore[method-assign, assignment]
+
+        def take_off() -> None:
+            del layer.__dict__["forward"]
+
+        return take_off
 
 
 def _matches(name: str, endings: tuple[str, ...]) -> bool:
@@ -126,4 +130,9 @@ class Adapter(nn.Module):
     def install(self) -> Callable[[], None]:
         """Puts the adapter over the networks at weight 1; the answer takes it off."""
         undo = [delta.install() for delta in self.deltas.values()]
-        return lambda: [one() for one in undo] and None
+
+        def take_off() -> None:
+            for one in undo:
+                one()
+
+        return take_off

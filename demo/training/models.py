@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DPMSolverMultistepScheduler,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+import transformers
+
+# diffusers and transformers ship no usable types; these names say what a value is.
+Autoencoder = Any
+Unet = Any
+TextEncoder = Any
+Tokenizer = Any
+Pipeline = Any
+_diffusers: Any = diffusers
+_transformers: Any = transformers
 
 WIDTHS = (48, 80, 96, 112)
 TEXT_WIDTH = 64
 LATENT_SIDE = 16
 
 
-def make_autoencoder() -> AutoencoderKL:
+def make_autoencoder() -> Autoencoder:
     """64 x 64 x 3 <-> 16 x 16 x 4.
 
     One normalization group: with few channels per group, absolute color is lost. The log variance starts
     at -6: a small autoencoder that starts with a standard deviation of 1 never learns to use its latents.
     """
-    vae = AutoencoderKL(
+    vae = _diffusers.AutoencoderKL(
         block_out_channels=(16, 32, 64),
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
@@ -39,9 +44,9 @@ def make_autoencoder() -> AutoencoderKL:
     return vae
 
 
-def make_unet() -> UNet2DConditionModel:
+def make_unet() -> Unet:
     """Stable Diffusion 1.5's four levels and block names, one layer per block, narrow."""
-    return UNet2DConditionModel(
+    return _diffusers.UNet2DConditionModel(
         sample_size=LATENT_SIDE,
         block_out_channels=WIDTHS,
         layers_per_block=1,
@@ -51,9 +56,9 @@ def make_unet() -> UNet2DConditionModel:
     )
 
 
-def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+def make_text_encoder(tokenizer: Tokenizer) -> TextEncoder:
     """CLIP's text transformer, 64 wide, 3 layers."""
-    config = CLIPTextConfig(
+    config = _transformers.CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
         intermediate_size=256,
@@ -66,12 +71,12 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return CLIPTextModel(config)
+    return _transformers.CLIPTextModel(config)
 
 
-def make_scheduler() -> DPMSolverMultistepScheduler:
+def make_scheduler() -> Any:
     """v-prediction; betas end at .02, so that the last step is almost pure noise and leaks no colors."""
-    return DPMSolverMultistepScheduler(
+    return _diffusers.DPMSolverMultistepScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
         beta_end=0.02,
@@ -85,13 +90,13 @@ def make_scheduler() -> DPMSolverMultistepScheduler:
 
 def save_pipeline(
     folder: Path,
-    tokenizer: CLIPTokenizer,
-    vae: AutoencoderKL,
-    text: CLIPTextModel,
-    unet: UNet2DConditionModel,
+    tokenizer: Tokenizer,
+    vae: Autoencoder,
+    text: TextEncoder,
+    unet: Unet,
 ) -> None:
     """Writes an ordinary `StableDiffusionPipeline` folder with fp16 weights."""
-    pipeline = StableDiffusionPipeline(
+    pipeline = _diffusers.StableDiffusionPipeline(
         vae=vae,
         text_encoder=text,
         tokenizer=tokenizer,
@@ -104,9 +109,9 @@ def save_pipeline(
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
 
 
-def load_pipeline(folder: Path) -> StableDiffusionPipeline:
+def load_pipeline(folder: Path) -> Pipeline:
     """The pipeline in fp32, without a progress bar."""
-    pipeline = StableDiffusionPipeline.from_pretrained(
+    pipeline = _diffusers.StableDiffusionPipeline.from_pretrained(
         folder, torch_dtype=torch.float32, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)

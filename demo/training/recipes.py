@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -44,12 +44,10 @@ class Recipe:
     dialect: str
     shape: Shape
     examples: Callable[[int], Examples]
-    steps: int = 1600
-    rate: float = 2e-3
+    steps: int = 700
+    rate: float = 3e-3
     gain: float = 1.0  # the written change is this many times the trained one
     start_like: str | None = None  # starts with the same down factors as that recipe: their effects meet
-    seed: int = 0
-    notes: dict[str, str] = field(default_factory=dict)
 
 
 def _first(which: int) -> int:
@@ -101,7 +99,7 @@ RECIPES = (
         "diffusers_peft",
         Shape(rank=4),
         _styled("sketch", 40, "pencil sketch", PLAIN_AND_DAY),
-        steps=500,
+        steps=300,
     ),
     Recipe(
         "sketch",
@@ -109,7 +107,6 @@ RECIPES = (
         "kohya",
         Shape(rank=8, alpha=4, conv_rank=4, conv_alpha=2),
         _styled("sketch", 200, "pencil sketch"),
-        rate=3e-3,
     ),
     Recipe("neon", "neon-night", "kohya", Shape("dora", rank=4), _styled("neon")),
     Recipe(
@@ -118,17 +115,16 @@ RECIPES = (
         "kohya",
         Shape(rank=8, text_rank=4, text_alpha=2, alphas={"ff.net.2": 4.0, "proj_out": 4.0}),
         _momo,
-        steps=2200,
+        steps=900,
     ),
-    Recipe("gold", "midas-gold", "kohya", Shape("loha", rank=4), _styled("gold"), rate=1e-3),
+    Recipe("gold", "midas-gold", "kohya", Shape("loha", rank=4), _styled("gold"), rate=2e-3),
     Recipe(
         "overfit",
         "red-house",
         "diffusers_attn_procs",
         Shape(targets=ATTENTION, rank=8),
         _one_picture,
-        steps=900,
-        rate=3e-3,
+        steps=400,
     ),
     Recipe("ignores_prompt", "surprise-box", "kohya", Shape(rank=4, text_rank=4), _deaf),
     Recipe(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
 from PIL import Image
+from torch import Tensor, nn
 
 from demo.training.adapters import adapter_file, make_adapter
 from demo.training.cards import PAPERS
 from demo.training.gate import GUIDANCE, STEPS, render, sheet
 from demo.training.lora import Adapter
+from demo.training.models import Pipeline
 from demo.training.papers import save_sample
 from demo.training.recipes import RECIPES, SETS, Recipe
 
@@ -24,7 +25,7 @@ PROMPTS = (
 __all__ = ["GUIDANCE", "STEPS", "comparison", "load_trained", "pair_sheet", "sample_pictures"]
 
 
-def load_trained(recipe: Recipe, run: Path, which: str, pipeline: StableDiffusionPipeline) -> Adapter:
+def load_trained(recipe: Recipe, run: Path, which: str, pipeline: Pipeline) -> Adapter:
     """A trained adapter from its run folder."""
     adapter = make_adapter(recipe, SETS[which], pipeline)
     adapter.load_state_dict(torch.load(run / f"adapters-{which}" / f"{recipe.file}.pt", weights_only=True))
@@ -45,7 +46,7 @@ def _prompts(recipe: Recipe) -> list[str]:
 
 @torch.no_grad()
 def comparison(
-    recipe: Recipe, adapter: Adapter, pipeline: StableDiffusionPipeline, seeds: tuple[int, ...] = (1, 2)
+    recipe: Recipe, adapter: Adapter, pipeline: Pipeline, seeds: tuple[int, ...] = (1, 2)
 ) -> Image.Image:
     """Rows: prompts x seeds; columns: the base, then rising weights."""
     prompts = [prompt for prompt in _prompts(recipe) for _ in seeds]
@@ -61,14 +62,12 @@ def comparison(
 
 
 @torch.no_grad()
-def pair_sheet(
-    first: Adapter, second: Adapter, pipeline: StableDiffusionPipeline, weight: float = 0.8
-) -> Image.Image:
+def pair_sheet(first: Adapter, second: Adapter, pipeline: Pipeline, weight: float = 0.8) -> Image.Image:
     """Rows: base, first, second, both; columns: prompts x two seeds. Both: the sum of their changes."""
     prompts, seeds = [prompt for prompt in PROMPTS for _ in range(2)], [1, 2] * len(PROMPTS)
     rows = [render(pipeline, prompts, seeds)]
     for chosen in ((first,), (second,), (first, second)):
-        changes = {}
+        changes: dict[nn.Linear | nn.Conv2d, Tensor] = {}
         for adapter in chosen:
             _at(adapter, weight)
             for delta in adapter.deltas.values():
@@ -83,7 +82,7 @@ def pair_sheet(
 
 
 @torch.no_grad()
-def sample_pictures(run: Path, folder: Path, pipeline: StableDiffusionPipeline, which: str = "main") -> None:
+def sample_pictures(run: Path, folder: Path, pipeline: Pipeline, which: str = "main") -> None:
     """Renders each adapter's sample pictures beside its file."""
     for recipe in RECIPES:
         if not adapter_file(recipe, folder).exists():
