@@ -18,6 +18,8 @@ VALUE_LIMIT = 4_000_000
 
 _JSON_SPACE = b" \t\n\r"
 _SNIFFED = 512
+_ZIP_END = b"PK\x05\x06"
+_ZIP_END_LONGEST = 22 + 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,28 @@ def sniff(start: bytes, size: int) -> str:
     return "unknown"
 
 
+def ends_as_zip(path: str | os.PathLike[str]) -> bool:
+    """Whether a zip archive ends where the file does: zip readers look there, not at the start.
+
+    APPNOTE 6.3.10, section 4.3.16: the end record, 22 bytes and a comment of the length that it states itself.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _ZIP_END_LONGEST))
+            tail = file.read()
+    except OSError as error:
+        raise errors.Unreadable(f"{error.strerror or 'It could not be read'}.") from None
+    at = tail.rfind(_ZIP_END)
+    while at >= 0:
+        comment = int.from_bytes(tail[at + 20 : at + 22], "little")
+        directory = int.from_bytes(tail[at + 12 : at + 16], "little")
+        if at + 22 + comment == len(tail) and directory < size:
+            return True
+        at = tail.rfind(_ZIP_END, 0, at)
+    return False
+
+
 def _not_safetensors(kind: str, start: bytes, size: int) -> errors.ContainerError:
     named: dict[str, tuple[type[errors.ContainerError], str]] = {
         "empty": (errors.EmptyFile, "The file is empty."),
@@ -129,9 +153,7 @@ def _not_safetensors(kind: str, start: bytes, size: int) -> errors.ContainerErro
         return errors.HeaderTooSmall(f"The file has {size} bytes; a header's length alone takes 8.")
     length = int.from_bytes(start[:8], "little")
     if length > FORMAT_HEADER_LIMIT:
-        return errors.HeaderTooLarge(
-            "The first 8 bytes are no header length, so this is no safetensors file."
-        )
+        return errors.HeaderTooLarge("The first 8 bytes are no header length, so it is not safetensors.")
     if 8 + length > size:
         missing = 8 + length - size
         return errors.HeaderPastEnd(f"The header should be {length} bytes; {missing} are missing.")

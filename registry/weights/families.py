@@ -35,6 +35,7 @@ _NATIVE_DIALECTS = frozenset(
 )
 _NEGLIGIBLE = 0.05
 UNFAMILIAR = "unfamiliar_layers"
+IMPOSSIBLE = "impossible_shapes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,9 @@ def _decide(
         if not any(word in m.where.flat or word in m.where.path for m in denoiser for word in lacks):
             told = f"Only the metadata tells {declared} from {SUB_FAMILIES[declared]}."
             return FamilyReading(declared, [], [*reasons, ("family_from_metadata", told)])
+    if candidates and IMPOSSIBLE in dict(reasons):
+        # The family that brought these names into use; later ones that took them over stay possible.
+        return FamilyReading(candidates[0], candidates if len(candidates) > 1 else [], reasons)
     if len(candidates) == 1 and UNFAMILIAR not in dict(reasons):
         return FamilyReading(candidates[0], [], reasons)
     if declared in candidates:
@@ -179,9 +183,9 @@ def _denoiser_families(
     reasons: list[tuple[str, str]] = []
     if not candidates and all(m.facts.algorithm == "lokr" for m, _, _ in known):
         # Kronecker factors in no order that fits any layer: only the names are left to read.
-        candidates = _fitting(known, sizes=False)[:1]
+        candidates = _fitting(known, sizes=False)
         told = "The Kronecker factors multiply to no known layer; the family is read from the names alone."
-        reasons.append(("impossible_shapes", told))
+        reasons.append((IMPOSSIBLE, told))
     reasons += _doubts(len(modules) - len(known), len(modules))
     if len(candidates) > 1 and dialect in _NATIVE_DIALECTS:
         native = {layer.family for _, _, layers in known for layer in layers if layer.native}

@@ -62,10 +62,11 @@ def findings_of(
     conflict: bool,
     training: TrainingReading,
     not_finite: list[str],
+    zip_inside: bool,
 ) -> list[Finding]:
     """Every finding of one file, the gravest first."""
     found = [
-        *_of_tensors(header, not_finite),
+        *_of_tensors(header, not_finite, zip_inside),
         *_of_modules(modules),
         *_of_names(modules, rest, tokens, kind, dialect),
         *(Finding(code, _SEVERITY[code], text) for code, text in (*family.reasons, *training.findings)),
@@ -83,7 +84,11 @@ def findings_of(
     return sorted(found, key=lambda finding: order.index(finding.severity))
 
 
-def _of_tensors(header: Header, not_finite: list[str]) -> Iterable[Finding]:
+def _of_tensors(header: Header, not_finite: list[str], zip_inside: bool) -> Iterable[Finding]:
+    if zip_inside:
+        yield Finding(
+            "zip_inside", ERROR, "The file can be opened as a zip archive, too; it hides something."
+        )
     if not_finite:
         told = f"{len(not_finite)} tensors hold NaN or infinity, {not_finite[0][:120]!r} among them."
         yield Finding("not_finite", ERROR, told)
@@ -110,7 +115,7 @@ def _of_modules(modules: list[ModuleFacts]) -> Iterable[Finding]:
     if len(scales) > 1:
         told = "alpha / rank differs between modules; some programs apply one value to all."
         yield Finding("alpha_varies", INFO, told)
-    algorithms = Counter(m.algorithm for m in modules)
+    algorithms = Counter("lora" if m.algorithm == "locon" else m.algorithm for m in modules)
     if len(algorithms) > 1:
         shares = ", ".join(f"{count} {name}" for name, count in algorithms.most_common())
         yield Finding("several_algorithms", INFO, f"The modules are {shares}.")

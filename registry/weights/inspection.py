@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .blocks import touched_blocks
-from .container import Container, open_container
+from .container import Container, ends_as_zip, open_container
 from .digests import Digests, digest_file
 from .errors import Unreadable, WeightsError
 from .families import FamilyReading, read_family
@@ -75,20 +75,12 @@ def inspect_file(
         container = open_container(path)
         if hashes and digests is None:
             digests = digest_file(path)
+        shown = digests.as_dict() if hashes and digests else None
+        if container.header is None:
+            return _nothing(name, container.size, container.kind, _error(container), shown)
+        return _with_header(path, container, container.header, shown, numbers=hashes)
     except Unreadable as error:
-        return _unreadable(name, error)
-    shown = digests.as_dict() if hashes and digests else None
-    if container.header is None:
-        return _without_header(name, container, shown)
-    return _with_header(path, container, container.header, shown, numbers=hashes)
-
-
-def _unreadable(name: str, error: Unreadable) -> Inspection:
-    return _nothing(name, None, "unknown", _named(error), None)
-
-
-def _without_header(name: str, container: Container, hashes: dict[str, str | None] | None) -> Inspection:
-    return _nothing(name, container.size, container.kind, _error(container), hashes)
+        return _nothing(name, None, "unknown", _named(error), None)
 
 
 def _nothing(
@@ -165,6 +157,7 @@ def _with_header(
         conflict=conflict,
         training=training,
         not_finite=not_finite,
+        zip_inside=ends_as_zip(path),
     )
     return Inspection(
         path=os.fspath(path),

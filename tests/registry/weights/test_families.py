@@ -55,6 +55,12 @@ def test_recorded_adapters_are_read_as_what_they_are(
     assert (got["dialect"], got["family"]) == (dialect, family)
 
 
+def test_factors_that_multiply_to_no_layer_leave_only_the_names(tmp_path: Path) -> None:
+    got = read(tmp_path, json.loads((SAMPLES / "flux_lokr_bfl_format.json").read_text()))
+    assert got["family_candidates"] == ["flux1", "flux2_dev", "flux2_klein_9b", "flux2_klein_4b"]
+    assert "impossible_shapes" in {finding["code"] for finding in got["findings"]}
+
+
 @pytest.mark.parametrize(
     ("channels", "context", "layers", "family"),
     [(SD, 768, 2, "sd1"), (SD, 1024, 2, "sd2"), ((48, 80, 96, 112), 64, 1, "toybox")],

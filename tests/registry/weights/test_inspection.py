@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,18 @@ def test_the_broken_rename_is_known_and_not_loadable(tmp_path: Path) -> None:
     got = read(tmp_path, shapes)
     assert (got["dialect"], got["family"], got["modules"]) == ("broken_rename", "sd1", 128)
     assert "broken_rename" in codes(got)
+
+
+def test_a_zip_archive_inside_valid_safetensors_is_found(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as inside:
+        inside.writestr("data.pkl", b"cos\nsystem\n")
+    hidden = np.frombuffer(archive.getvalue(), np.uint8)
+    path = write_arrays(tmp_path / "a.safetensors", {"x": np.zeros(4, np.float32), "z": hidden})
+    got = inspect_file(path).as_dict()
+    assert got["valid"]
+    assert "zip_inside" in codes(got)
+    assert "zip_inside" not in codes(read(tmp_path, kohya_file(SD1)))
 
 
 def test_half_a_module_is_damage_not_a_crash(tmp_path: Path) -> None:
