@@ -106,7 +106,7 @@ def sniff(start: bytes, size: int) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<?xml")):
         return "html"
-    # Protocol 2 and later say so; protocols 0 and 1 begin with the opcodes that open every checkpoint.
+    # Protocol 2 and later say so; 0 and 1 begin with the opcodes that open every checkpoint.
     if (start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or start.startswith(
         (b"(dp", b"}q", b"ccollections\n", b"ctorch", b"(lp")
     ):
@@ -117,7 +117,7 @@ def sniff(start: bytes, size: int) -> str:
 def ends_as_zip(path: str | os.PathLike[str]) -> bool:
     """Whether a zip archive ends where the file does: zip readers look there, not at the start.
 
-    APPNOTE 6.3.10, section 4.3.16: the end record, 22 bytes and a comment of the length that it states itself.
+    APPNOTE 6.3.10, section 4.3.16: the end record, 22 bytes and a comment as long as it states.
     """
     try:
         with Path(path).open("rb") as file:
