@@ -62,11 +62,10 @@ def seed() -> Seeded:
     administrator has edited is left as it is.
     """
     done = Seeded()
-    licenses = {row.id: _license(row, done) for row in LICENSES.values()}
-    families = {family: _family(family, name, done) for family, name in table.FAMILIES.items()}
-    for entry in table.BASE_MODELS.values():
-        license_row = licenses[entry.license] if entry.license else None
-        _base_model(entry, families[entry.family], license_row, done)
+    licenses = _licenses(done)
+    families = _families(done)
+    bases = _base_models(licenses, families, done)
+    _aliases(bases, done)
     if not done.nothing:
         audit(
             ACTOR,
@@ -79,15 +78,17 @@ def seed() -> Seeded:
     return done
 
 
-def _license(row: LicenseRow, done: Seeded) -> License:
-    current = License.objects.select_for_update().filter(license_id=row.id, current=True).first()
-    if current and current.sha256 == row.sha256:
-        # An administrator's revision carries the digest of the data it was made from, so it stands, too.
-        return current
-    done.licenses += 1
-    return new_revision(
-        current, row.id, name=row.name, url=row.url, data=license_data(row), sha256=row.sha256
-    )
+def _licenses(done: Seeded) -> dict[str, License]:
+    current = {row.license_id: row for row in License.objects.select_for_update().filter(current=True)}
+    for row in LICENSES.values():
+        known = current.get(row.id)
+        # An administrator's revision carries the digest of the data it was made from, so it stands.
+        if known is None or known.sha256 != row.sha256:
+            done.licenses += 1
+            current[row.id] = new_revision(
+                known, row.id, name=row.name, url=row.url, data=license_data(row), sha256=row.sha256
+            )
+    return current
 
 
 def new_revision(
@@ -138,13 +139,14 @@ def license_data(row: LicenseRow) -> dict[str, Any]:
     }
 
 
-def _family(family: str, name: str, done: Seeded) -> BaseModel:
-    """The root of a family's tree; it is no checkpoint, so it has neither license nor weights."""
-    root = BaseModel.objects.filter(parent=None, family=family).first()
-    if root is None:
-        done.base_models += 1
-        root = BaseModel.objects.create(slug=_root_slug(family), name=name, family=family)
-    return root
+def _families(done: Seeded) -> dict[str, BaseModel]:
+    """The root of each family's tree; it is no checkpoint, so it has neither license nor weights."""
+    roots = {root.family: root for root in BaseModel.objects.filter(parent=None)}
+    for family, name in table.FAMILIES.items():
+        if family not in roots:
+            done.base_models += 1
+            roots[family] = BaseModel.objects.create(slug=_root_slug(family), name=name, family=family)
+    return roots
 
 
 def _root_slug(family: str) -> str:
@@ -157,29 +159,30 @@ def _local(entry: table.BaseModel) -> Local:
     return LOCAL.get(entry.id) or Local(entry.id, entry.name, "", ())
 
 
-def _base_model(entry: table.BaseModel, root: BaseModel, license_row: License | None, done: Seeded) -> None:
-    local = _local(entry)
-    wanted = {
-        "name": local.name,
-        "family": entry.family,
-        "parent": root,
-        "license": license_row,
-        "weights": local.weights,
-    }
-    base, created = BaseModel.objects.get_or_create(slug=local.slug, defaults=wanted)
-    changed = [name for name, value in wanted.items() if getattr(base, name) != value]
-    if not created and changed and not edited_by_a_person(base):
-        for name in changed:
-            setattr(base, name, wanted[name])
-        base.save(update_fields=changed)
-        created = True
-    done.base_models += created
-    for host, name in (
-        *((AliasHost.CIVITAI, name) for name in entry.civitai),
-        *((AliasHost.HUGGINGFACE, name) for name in entry.hub),
-        *local.aliases,
-    ):
-        _alias(base, host, name, done)
+def _base_models(
+    licenses: dict[str, License], families: dict[str, BaseModel], done: Seeded
+) -> dict[str, BaseModel]:
+    """Entry id -> its row."""
+    by_slug = {base.slug: base for base in BaseModel.objects.exclude(parent=None)}
+    found = {}
+    for entry in table.BASE_MODELS.values():
+        local = _local(entry)
+        wanted = {
+            "name": local.name,
+            "family": entry.family,
+            "parent_id": families[entry.family].pk,
+            "license_id": licenses[entry.license].pk if entry.license else None,
+            "weights": local.weights,
+        }
+        base = by_slug.get(local.slug) or BaseModel(slug=local.slug)
+        changed = [name for name, value in wanted.items() if getattr(base, name) != value]
+        if base.pk is None or (changed and not edited_by_a_person(base)):
+            for name in changed:
+                setattr(base, name, wanted[name])
+            base.save()
+            done.base_models += 1
+        found[entry.id] = base
+    return found
 
 
 def edited_by_a_person(base: BaseModel) -> bool:
@@ -187,7 +190,18 @@ def edited_by_a_person(base: BaseModel) -> bool:
     return AuditEvent.objects.filter(subject=f"base_model:{base.pk}", action="edit").exists()
 
 
-def _alias(base: BaseModel, host: str, name: str, done: Seeded) -> None:
-    if not BaseModelAlias.objects.filter(host=host, name__iexact=name).exists():
-        BaseModelAlias.objects.create(base_model=base, host=host, name=name)
-        done.aliases += 1
+def _aliases(bases: dict[str, BaseModel], done: Seeded) -> None:
+    """Names that are not taken yet; one that an administrator gave to another base stays there."""
+    taken = {(host, name.lower()) for host, name in BaseModelAlias.objects.values_list("host", "name")}
+    new = []
+    for entry in table.BASE_MODELS.values():
+        for host, name in (
+            *((AliasHost.CIVITAI, name) for name in entry.civitai),
+            *((AliasHost.HUGGINGFACE, name) for name in entry.hub),
+            *_local(entry).aliases,
+        ):
+            if (host, name.lower()) not in taken:
+                taken.add((host, name.lower()))
+                new.append(BaseModelAlias(base_model=bases[entry.id], host=host, name=name))
+    BaseModelAlias.objects.bulk_create(new)
+    done.aliases += len(new)

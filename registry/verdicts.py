@@ -16,6 +16,7 @@ from typing import Any
 from registry.bases import read_base
 from registry.checks import family_candidates, latest_inspections
 from registry.licensing.base_models import BASE_MODELS, find_base_model
+from registry.licensing.civitai import COMMERCIAL_USES
 from registry.licensing.question import AdapterTerms, BaseConflict, Component, Question
 from registry.licensing.table import LICENSES
 from registry.licensing.verdict import Verdict, decide
@@ -192,14 +193,13 @@ def _together(names: Iterable[str]) -> str | None:
 
 
 def _strictest_flags(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Several readings of one model's flags as one: a refusal in any of them refuses, silence adds nothing."""
+    """Several readings of one model's flags as one: any refusal refuses, silence adds nothing."""
     if not readings:
         return None
-    uses = [stated for reading in readings if (stated := reading.get("allowCommercialUse")) is not None]
+    uses = [set(stated) for reading in readings if (stated := reading.get("allowCommercialUse")) is not None]
+    granted = set.intersection(*uses) if uses else set()
     joined: dict[str, Any] = {
-        "allowCommercialUse": [use for use in uses[0] if all(use in other for other in uses)]
-        if uses
-        else None
+        "allowCommercialUse": [use for use in COMMERCIAL_USES if use in granted] if uses else None
     }
     for name in ("allowNoCredit", "allowDerivatives", "allowDifferentLicense"):
         stated = [reading[name] for reading in readings if reading.get(name) is not None]
