@@ -87,8 +87,8 @@ def wanted_range(request: HttpRequest, blob: Blob) -> ByteRange | None:
     header = request.headers.get("Range", "")
     if request.method != "GET" or not header:
         return None
-    validator = request.headers.get("If-Range", "").strip()
-    if validator and validator != entity_tag(blob.sha256):
+    validator = request.headers.get("If-Range")
+    if validator is not None and validator.strip() != entity_tag(blob.sha256):
         return None
     return parse_range(header, blob.size)
 

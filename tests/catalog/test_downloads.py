@@ -116,9 +116,8 @@ def fetch(blob: Blob, method: str = "GET", **headers: str):
 
 
 def body(response) -> bytes:
-    content = b"".join(response) if response.streaming else response.content
-    response.close()
-    return content
+    """All of it; the response is not closed, which would close the test's connection to the database too."""
+    return b"".join(response) if response.streaming else response.content
 
 
 database = pytest.mark.database
@@ -166,8 +165,8 @@ def test_a_large_file_leaves_in_blocks_of_one_mebibyte():
 @database
 def test_a_client_that_is_gone_before_the_first_byte_leaves_no_file_open(blob):
     response = fetch(blob)
-    blocks = response.streaming_content
-    response.close()
+    blocks = response._iterator
+    blocks.close()
     assert b"".join(blocks) == b""
 
 
@@ -200,7 +199,7 @@ def test_if_match_with_another_tag_fails(blob):
         ('W/"{tag}"', 200),
         ('"other"', 200),
         ("Wed, 21 Oct 2026 07:28:00 GMT", 200),
-        ("", 206),
+        ("", 200),
     ],
 )
 def test_a_download_is_resumed_only_when_it_is_the_same_file(blob, validator, status):
@@ -227,8 +226,7 @@ def test_several_ranges_give_the_whole_file(blob):
     ],
 )
 def test_a_file_name_cannot_break_out_of_its_header(blob, name, header):
-    response = send_blob(RequestFactory().get("/x"), blob, name=name)
-    response.close()
+    response = send_blob(RequestFactory().head("/x"), blob, name=name)
     assert response["Content-Disposition"] == header
 
 
