@@ -13,8 +13,8 @@ APPEND_ONLY = ("registry_auditevent", "registry_review")
 
 @pytest.fixture(scope="session", autouse=True)
 def empty_append_only_tables_after_transactional_tests() -> Iterator[None]:
-    """A transactional test ends in TRUNCATE, which the triggers refuse; they are off just for that statement."""
-    original = TransactionTestCase._fixture_teardown
+    """A transactional test ends in TRUNCATE, which the triggers refuse; they are off just for that."""
+    original = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
 
     def switch(state: str) -> None:
         with connection.cursor() as cursor:

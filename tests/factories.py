@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import factory
 from django.contrib.auth.models import User
 from django.utils import timezone
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory, Trait
 from factory.django import DjangoModelFactory
 
 from registry.models import (
@@ -34,7 +34,7 @@ class UserFactory(DjangoModelFactory[User]):
     class Meta:
         model = User
 
-    username = factory.Sequence(lambda n: f"user{n}")
+    username = Sequence(lambda n: f"user{n}")
 
 
 class CreatorFactory(DjangoModelFactory[Creator]):
@@ -42,7 +42,7 @@ class CreatorFactory(DjangoModelFactory[Creator]):
         model = Creator
 
     source = Source.FOLDER
-    name = factory.Sequence(lambda n: f"creator {n}")
+    name = Sequence(lambda n: f"creator {n}")
 
 
 class LicenseFactory(DjangoModelFactory[License]):
@@ -64,17 +64,17 @@ class BaseModelFactory(DjangoModelFactory[BaseModel]):
     slug = "kura-toybox"
     name = "Kura Toybox"
     family = "toybox"
-    license = factory.SubFactory(LicenseFactory)
+    license = SubFactory(LicenseFactory)
 
 
 class AdapterFactory(DjangoModelFactory[Adapter]):
     class Meta:
         model = Adapter
 
-    creator = factory.SubFactory(CreatorFactory)
+    creator = SubFactory(CreatorFactory)
     source = Source.FOLDER
-    source_key = factory.Sequence(lambda n: f"sha256:{sha256(n)}")
-    name = factory.Sequence(lambda n: f"adapter {n}")
+    source_key = Sequence(lambda n: f"sha256:{sha256(n)}")
+    name = Sequence(lambda n: f"adapter {n}")
 
 
 class VersionFactory(DjangoModelFactory[Version]):
@@ -84,13 +84,13 @@ class VersionFactory(DjangoModelFactory[Version]):
         model = Version
 
     class Params:
-        approved = factory.Trait(vetting="approved", vetted_at=factory.LazyFunction(timezone.now))
+        approved = Trait(vetting="approved", vetted_at=LazyFunction(timezone.now))
 
-    adapter = factory.SubFactory(AdapterFactory)
-    source_key = factory.Sequence(lambda n: f"sha256:{sha256(n)}")
+    adapter = SubFactory(AdapterFactory)
+    source_key = Sequence(lambda n: f"sha256:{sha256(n)}")
     name = "v1"
     declared_base = "Kura Toybox"
-    base_declared = factory.SubFactory(BaseModelFactory)
+    base_declared = SubFactory(BaseModelFactory)
     detected_family = "toybox"
 
 
@@ -100,7 +100,7 @@ class BlobFactory(DjangoModelFactory[Blob]):
     class Meta:
         model = Blob
 
-    sha256 = factory.Sequence(lambda n: sha256(f"blob {n}"))
+    sha256 = Sequence(lambda n: sha256(f"blob {n}"))
     size = 1000
     container = "safetensors"
 
@@ -109,8 +109,8 @@ class FileFactory(DjangoModelFactory[File]):
     class Meta:
         model = File
 
-    version = factory.SubFactory(VersionFactory)
-    blob = factory.SubFactory(BlobFactory)
+    version = SubFactory(VersionFactory)
+    blob = SubFactory(BlobFactory)
     name = "adapter.safetensors"
 
 
@@ -148,14 +148,14 @@ class InspectionFactory(DjangoModelFactory[Inspection]):
     class Params:
         changes: dict[str, Any] = {}
 
-    blob = factory.SubFactory(BlobFactory)
+    blob = SubFactory(BlobFactory)
     reader = "1"
-    data = factory.LazyAttribute(lambda row: inspection_data(**row.changes))
-    valid = factory.LazyAttribute(lambda row: row.data["valid"])
-    kind = factory.LazyAttribute(lambda row: row.data["kind"])
-    algorithm = factory.LazyAttribute(lambda row: row.data["algorithm"] or "")
-    dialect = factory.LazyAttribute(lambda row: row.data["dialect"] or "")
-    family = factory.LazyAttribute(lambda row: row.data["family"])
+    data = LazyAttribute(lambda row: inspection_data(**row.changes))
+    valid = LazyAttribute(lambda row: row.data["valid"])
+    kind = LazyAttribute(lambda row: row.data["kind"])
+    algorithm = LazyAttribute(lambda row: row.data["algorithm"] or "")
+    dialect = LazyAttribute(lambda row: row.data["dialect"] or "")
+    family = LazyAttribute(lambda row: row.data["family"])
     rank_max = 8
     modules = 120
 
@@ -164,9 +164,9 @@ class SnapshotFactory(DjangoModelFactory[Snapshot]):
     class Meta:
         model = Snapshot
 
-    url = factory.Sequence(lambda n: f"file:sidecar-{n}.civitai.info")
+    url = Sequence(lambda n: f"file:sidecar-{n}.civitai.info")
     body = b"{}"
-    sha256 = factory.LazyAttribute(lambda row: hashlib.sha256(row.body).hexdigest())
+    sha256 = LazyAttribute(lambda row: hashlib.sha256(row.body).hexdigest())
 
 
 class ClaimFactory(DjangoModelFactory[TermsClaim]):
@@ -175,12 +175,12 @@ class ClaimFactory(DjangoModelFactory[TermsClaim]):
     class Meta:
         model = TermsClaim
 
-    version = factory.SubFactory(VersionFactory)
+    version = SubFactory(VersionFactory)
     kind = "license"
     standing = "declared"
     value = "MIT"
-    wording = factory.LazyAttribute(lambda row: str(row.value))
-    snapshot = factory.SubFactory(SnapshotFactory)
+    wording = LazyAttribute(lambda row: str(row.value))
+    snapshot = SubFactory(SnapshotFactory)
 
 
 ALL_FLAGS = {

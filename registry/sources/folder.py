@@ -110,9 +110,9 @@ def _read(candidates: list[tuple[Path, dict[str, Path]]]) -> tuple[list[Found], 
             card = present[CARD]
             if card not in cards:
                 cards[card] = _read_card(card, failures)
-            document, reading = cards[card]
-            if document:
-                item.documents.append(document)
+            written, reading = cards[card]
+            if written:
+                item.documents.append(written)
             if reading:
                 item.readings.append(reading)
                 item.card = card

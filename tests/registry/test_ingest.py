@@ -256,7 +256,7 @@ def test_permissions_that_come_back_stand_again(tmp_path: Path) -> None:
         write_json(tmp_path / "ink.civitai.info", info)
         ingest(str(tmp_path))
     current = TermsClaim.objects.get(kind="civitai_flags", superseded=False)
-    assert current.value["allowCommercialUse"] == ["Image"]
+    assert (current.value or {})["allowCommercialUse"] == ["Image"]
 
 
 def test_what_a_sidecar_no_longer_says_is_not_erased(tmp_path: Path) -> None:

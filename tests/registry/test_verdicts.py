@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import verdicts
+from registry.licensing.verdict import decide
 from registry.licensing.vocabulary import ACTS
 from registry.models import BaseModel, TermsProfile, Version
 from tests.factories import (
@@ -195,7 +196,6 @@ def test_every_profile_is_decided_as_its_versions_are(version: Version) -> None:
 
 def test_each_distinct_profile_is_decided_once(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    decide = verdicts.decide
 
     def counting(question: Any) -> Any:
         asked.append(question)
@@ -230,7 +230,7 @@ ORDER = ["allowed", "conditional", "unknown", "forbidden"]
 
 def place(readings: list[dict[str, Any]], act: str) -> int:
     """How strict the verdict is with these readings of one model's flags, beside licenses that allow all."""
-    terms = {
+    terms: dict[str, Any] = {
         "base_model": "toybox",
         "base_license": "CC0-1.0",
         "components": [],
@@ -240,7 +240,7 @@ def place(readings: list[dict[str, Any]], act: str) -> int:
         "rights": None,
         "overlays": [],
     }
-    return ORDER.index(verdicts.decide(verdicts.question_of(terms, act, {})).outcome)
+    return ORDER.index(decide(verdicts.question_of(terms, act, {})).outcome)
 
 
 @given(st.lists(FLAGS, min_size=1, max_size=3), FLAGS, st.sampled_from(sorted(ACTS)))
