@@ -57,7 +57,7 @@ class UnknownBase(SourceError):
     """--base names no base model in the table."""
 
     code = "unknown_base"
-    next_step = "List the names with manage.py shell or the admin pages, or run manage.py seed first."
+    next_step = "Use a name from the table of base models; manage.py seed fills it."
 
 
 class PictureUnreadable(SourceError):
