@@ -9,6 +9,10 @@ import yaml
 from django.conf import settings
 from django.core.management import call_command
 
+from catalog import errors
+from catalog.search.query import PARAMETERS
+from registry.errors import KuraError
+
 COMMITTED = Path(settings.BASE_DIR) / "docs" / "openapi.yaml"
 
 
@@ -39,3 +43,17 @@ def test_schema_and_docs_are_served_without_a_foreign_server(client):
     assert "/static/drf_spectacular_sidecar/" in text
     assert "http://" not in text.replace("http://testserver", "")
     assert "https://" not in text
+
+
+def test_every_error_of_the_catalog_that_a_caller_can_meet_is_documented():
+    text = (Path(settings.BASE_DIR) / "docs" / "api.md").read_text()
+    only_commands = {"no_such_user", "bad_token"}
+    codes = {
+        kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, KuraError)
+    } - {KuraError.code, *only_commands}
+    assert {code for code in codes if f"`{code}`" not in text} == set()
+
+
+def test_the_documented_parameters_are_the_ones_a_search_takes():
+    text = (Path(settings.BASE_DIR) / "docs" / "api.md").read_text()
+    assert {name for name in PARAMETERS if f"`{name}`" not in text} == set()
