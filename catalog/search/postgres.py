@@ -25,7 +25,7 @@ from registry.verdicts import outcomes_by_profile, verdict_of_profile
 
 
 class PostgresIndex:
-    """Exact answers straight from the rows: right at any time, quick for some ten thousand adapters."""
+    """Exact answers straight from the rows: right at any time, quick for some thousand adapters."""
 
     def search(self, query: SearchQuery) -> SearchPage:
         """See SearchIndex.search; a fixed number of SQL queries whatever is found."""

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from catalog import access
 from catalog.errors import (
@@ -26,7 +27,7 @@ from tests.catalog import build
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
-def test_only_the_digest_of_a_token_is_kept():
+def test_only_the_digest_of_a_token_is_kept() -> None:
     row, token = access.create(build.user(), "laptop")
     assert token.startswith("kura_")
     assert row.digest == hashlib.sha256(token.encode()).hexdigest()
@@ -36,14 +37,14 @@ def test_only_the_digest_of_a_token_is_kept():
     assert access.find(token) == row
 
 
-def test_a_token_that_is_not_ours_is_unknown():
+def test_a_token_that_is_not_ours_is_unknown() -> None:
     access.create(build.user(), "laptop")
     for token in ("", "kura_", "kura_" + "x" * 43, "\ud800"):
         with pytest.raises(TokenUnknown):
             access.find(token)
 
 
-def test_a_token_ends_with_its_time():
+def test_a_token_ends_with_its_time() -> None:
     now = timezone.now()
     _row, token = access.create(build.user(), "laptop", expires=now + timedelta(days=1))
     access.find(token)
@@ -51,7 +52,7 @@ def test_a_token_ends_with_its_time():
         access.find(token)
 
 
-def test_a_revoked_token_and_a_switched_off_account_are_refused():
+def test_a_revoked_token_and_a_switched_off_account_are_refused() -> None:
     user = build.user()
     row, token = access.create(user, "laptop")
     _other, second = access.create(user, "desk")
@@ -68,7 +69,7 @@ def test_a_revoked_token_and_a_switched_off_account_are_refused():
         access.find(second)
 
 
-def test_a_scope_is_given_when_the_token_is_made():
+def test_a_scope_is_given_when_the_token_is_made() -> None:
     row, _token = access.create(build.user(), "laptop", ["download"])
     access.require_scope(row, "download")
     with pytest.raises(ScopeMissing, match="review"):
@@ -85,14 +86,14 @@ def test_a_scope_is_given_when_the_token_is_made():
         ("x", ["download"], -1),
     ],
 )
-def test_a_token_that_makes_no_sense_is_not_made(name, scopes, days):
+def test_a_token_that_makes_no_sense_is_not_made(name: str, scopes: list[str], days: int | None) -> None:
     expires = timezone.now() + timedelta(days=days) if days is not None else None
     with pytest.raises(BadToken):
         access.create(build.user(), name, scopes, expires=expires)
     assert not AccessToken.objects.exists()
 
 
-def test_its_use_is_noted_once_a_minute(django_assert_num_queries):
+def test_its_use_is_noted_once_a_minute(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     now = timezone.now()
     row, token = access.create(build.user(), "laptop")
     with time_machine.travel(now, tick=False), django_assert_num_queries(2):
@@ -105,7 +106,7 @@ def test_its_use_is_noted_once_a_minute(django_assert_num_queries):
     assert row.last_used == now + timedelta(seconds=61)
 
 
-def test_the_command_prints_the_token_alone_on_stdout(capsys):
+def test_the_command_prints_the_token_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     build.user("ada")
     call_command("token", "create", "ada", "laptop", "--scope", "review", "--days", "7")
     captured = capsys.readouterr()
@@ -122,7 +123,7 @@ def test_the_command_prints_the_token_alone_on_stdout(capsys):
         access.find(captured.out.strip())
 
 
-def test_the_command_says_what_is_wrong():
+def test_the_command_says_what_is_wrong() -> None:
     with pytest.raises(NoSuchUser):
         call_command("token", "create", "nobody", "laptop")
     with pytest.raises(NotFound):

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings as site
@@ -76,7 +77,7 @@ def server(transactional_db: None, short_folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_curl_goes_on_where_it_was_cut_off(server, short_folder):
+def test_curl_goes_on_where_it_was_cut_off(server: Path, short_folder: Path) -> None:
     curl = need_program("curl")
     data = random.Random(1).randbytes(6 * BLOCK + 123)
     blob = store_bytes(data)
@@ -119,10 +120,11 @@ def test_curl_goes_on_where_it_was_cut_off(server, short_folder):
 SIZE = 1000
 DATA = random.Random(2).randbytes(SIZE)
 Answer = tuple[int, str | None, str | None, bytes]
+Nginx = Callable[[dict[str, str]], tuple[Answer, str | None]]
 
 
 @pytest.fixture
-def nginx(short_folder: Path) -> Iterator[Callable[[dict[str, str]], tuple[Answer, str | None]]]:
+def nginx(short_folder: Path) -> Iterator[Nginx]:
     """Asks a real nginx for the same bytes as a static file."""
     program = need_program("nginx")
     (short_folder / "file").write_bytes(DATA)
@@ -163,7 +165,7 @@ def nginx(short_folder: Path) -> Iterator[Callable[[dict[str, str]], tuple[Answe
 def ours(blob: Blob, headers: dict[str, str]) -> Answer:
     request = RequestFactory().get("/x", headers=headers)
     try:
-        response = send_blob(request, blob, name="file")
+        response: Any = send_blob(request, blob, name="file")
     except RangeNotSatisfiable as error:
         return 416, error.headers["Content-Range"], None, b""
     body = b"".join(response) if response.streaming else response.content
@@ -171,7 +173,7 @@ def ours(blob: Blob, headers: dict[str, str]) -> Answer:
 
 
 @pytest.mark.django_db
-def test_nginx_answers_every_single_range_alike(nginx):
+def test_nginx_answers_every_single_range_alike(nginx: Nginx) -> None:
     blob = store_bytes(DATA)
     edges = st.integers(0, SIZE + 3) | st.sampled_from([0, 1, SIZE - 1, SIZE, SIZE + 1, 2**31, 2**62])
     closed = (
@@ -191,7 +193,7 @@ def test_nginx_answers_every_single_range_alike(nginx):
 
 
 @pytest.mark.django_db
-def test_nginx_resumes_under_the_same_conditions(nginx):
+def test_nginx_resumes_under_the_same_conditions(nginx: Nginx) -> None:
     _answer, tag = nginx({})
     assert tag is not None
     blob = store_bytes(DATA)

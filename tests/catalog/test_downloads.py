@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 from django.test import RequestFactory
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
 
 from catalog import access
 from catalog.downloads import BLOCK, ByteRange, entity_tag, parse_range, record, send_blob
 from catalog.errors import BackendUnusable, PreconditionFailed, RangeNotSatisfiable
-from catalog.models import Download
+from catalog.models import AccessToken, Download
 from registry.models import Blob, File
 from registry.storage import BlobMissing, blob_storage, store_bytes
 from tests.catalog import build
@@ -46,14 +48,14 @@ BYTES = bytes(range(256)) * 4
         ("", None),
     ],
 )
-def test_a_range_header_is_read_as_the_standard_says(header, expected):
+def test_a_range_header_is_read_as_the_standard_says(header: str, expected: Any) -> None:
     assert parse_range(header, 1000) == expected
 
 
 @pytest.mark.parametrize(
     "header", ["bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=" + "9" * 5000 + "-"]
 )
-def test_a_range_past_the_end_is_refused_with_the_length(header):
+def test_a_range_past_the_end_is_refused_with_the_length(header: str) -> None:
     with pytest.raises(RangeNotSatisfiable) as caught:
         parse_range(header, 1000)
     assert caught.value.headers["Content-Range"] == "bytes */1000"
@@ -61,7 +63,7 @@ def test_a_range_past_the_end_is_refused_with_the_length(header):
 
 @settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 80), st.integers(0, 80) | st.none())
-def test_a_range_gives_the_bytes_that_slicing_gives(size, first, last):
+def test_a_range_gives_the_bytes_that_slicing_gives(size: int, first: int, last: int | None) -> None:
     data = bytes(range(size))
     header = f"bytes={first}-{'' if last is None else last}"
     expected = data[first:] if last is None else data[first : last + 1]
@@ -79,7 +81,7 @@ def test_a_range_gives_the_bytes_that_slicing_gives(size, first, last):
 
 @settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 80))
-def test_a_suffix_gives_the_last_bytes(size, length):
+def test_a_suffix_gives_the_last_bytes(size: int, length: int) -> None:
     data = bytes(range(size))
     try:
         part = parse_range(f"bytes=-{length}", size)
@@ -92,7 +94,7 @@ def test_a_suffix_gives_the_last_bytes(size, length):
 
 @settings(deadline=None)
 @given(st.text(max_size=30) | st.from_regex(r"bytes=[0-9,\- ]*", fullmatch=True), st.integers(0, 2**60))
-def test_no_header_breaks_the_reader(header, size):
+def test_no_header_breaks_the_reader(header: str, size: int) -> None:
     try:
         part = parse_range(header, size)
     except RangeNotSatisfiable:
@@ -108,14 +110,14 @@ def blob(db: None) -> Blob:
     return store_bytes(BYTES)
 
 
-def fetch(blob: Blob, method: str = "GET", **headers: str):
+def fetch(blob: Blob, method: str = "GET", **headers: str) -> Any:
     request = RequestFactory().generic(
         method, "/x", headers={k.replace("_", "-"): v for k, v in headers.items()}
     )
     return send_blob(request, blob, name="ink.safetensors")
 
 
-def body(response) -> bytes:
+def body(response: Any) -> bytes:
     """All of it; the response is not closed, which would close the test's connection to the database too."""
     return b"".join(response) if response.streaming else response.content
 
@@ -124,7 +126,7 @@ database = pytest.mark.database
 
 
 @database
-def test_the_whole_file_comes_with_length_tag_and_digest(blob):
+def test_the_whole_file_comes_with_length_tag_and_digest(blob: Blob) -> None:
     response = fetch(blob)
     assert (response.status_code, body(response)) == (200, BYTES)
     assert response["Content-Length"] == "1024"
@@ -138,7 +140,7 @@ def test_the_whole_file_comes_with_length_tag_and_digest(blob):
 
 
 @database
-def test_a_part_comes_with_its_place_and_the_digest_of_the_whole(blob):
+def test_a_part_comes_with_its_place_and_the_digest_of_the_whole(blob: Blob) -> None:
     response = fetch(blob, Range="bytes=256-511")
     assert (response.status_code, body(response)) == (206, BYTES[256:512])
     assert response["Content-Range"] == "bytes 256-511/1024"
@@ -147,7 +149,7 @@ def test_a_part_comes_with_its_place_and_the_digest_of_the_whole(blob):
 
 
 @database
-def test_head_says_what_get_would_send_and_ignores_ranges(blob):
+def test_head_says_what_get_would_send_and_ignores_ranges(blob: Blob) -> None:
     response = fetch(blob, method="HEAD", Range="bytes=0-1")
     assert (response.status_code, body(response)) == (200, b"")
     assert response["Content-Length"] == "1024"
@@ -156,14 +158,14 @@ def test_head_says_what_get_would_send_and_ignores_ranges(blob):
 
 @database
 @pytest.mark.django_db
-def test_a_large_file_leaves_in_blocks_of_one_mebibyte():
+def test_a_large_file_leaves_in_blocks_of_one_mebibyte() -> None:
     blob = store_bytes(b"x" * (2 * BLOCK + 5))
     assert [len(block) for block in fetch(blob)] == [BLOCK, BLOCK, 5]
     assert [len(block) for block in fetch(blob, Range=f"bytes=1-{BLOCK + 1}")] == [BLOCK, 1]
 
 
 @database
-def test_a_client_that_is_gone_before_the_first_byte_leaves_no_file_open(blob):
+def test_a_client_that_is_gone_before_the_first_byte_leaves_no_file_open(blob: Blob) -> None:
     response = fetch(blob)
     blocks = response._iterator
     blocks.close()
@@ -172,20 +174,20 @@ def test_a_client_that_is_gone_before_the_first_byte_leaves_no_file_open(blob):
 
 @database
 @pytest.mark.parametrize("known", ['"{tag}"', 'W/"{tag}"', '"other", "{tag}"', "*"])
-def test_a_client_that_has_the_bytes_gets_304(blob, known):
+def test_a_client_that_has_the_bytes_gets_304(blob: Blob, known: str) -> None:
     response = fetch(blob, If_None_Match=known.format(tag=blob.sha256), Range="bytes=0-1")
     assert (response.status_code, body(response)) == (304, b"")
     assert response["ETag"] == entity_tag(blob.sha256)
 
 
 @database
-def test_a_client_that_has_other_bytes_gets_these(blob):
+def test_a_client_that_has_other_bytes_gets_these(blob: Blob) -> None:
     response = fetch(blob, If_None_Match='"other"')
     assert (response.status_code, body(response)) == (200, BYTES)
 
 
 @database
-def test_if_match_with_another_tag_fails(blob):
+def test_if_match_with_another_tag_fails(blob: Blob) -> None:
     assert body(fetch(blob, If_Match=entity_tag(blob.sha256))) == BYTES
     with pytest.raises(PreconditionFailed):
         fetch(blob, If_Match='"other"')
@@ -202,14 +204,14 @@ def test_if_match_with_another_tag_fails(blob):
         ("", 200),
     ],
 )
-def test_a_download_is_resumed_only_when_it_is_the_same_file(blob, validator, status):
+def test_a_download_is_resumed_only_when_it_is_the_same_file(blob: Blob, validator: str, status: int) -> None:
     response = fetch(blob, Range="bytes=1000-", If_Range=validator.format(tag=blob.sha256))
     assert response.status_code == status
     assert body(response) == (BYTES[1000:] if status == 206 else BYTES)
 
 
 @database
-def test_several_ranges_give_the_whole_file(blob):
+def test_several_ranges_give_the_whole_file(blob: Blob) -> None:
     response = fetch(blob, Range="bytes=0-1,4-5")
     assert (response.status_code, body(response)) == (200, BYTES)
 
@@ -225,13 +227,13 @@ def test_several_ranges_give_the_whole_file(blob):
         ("", 'attachment; filename="file"'),
     ],
 )
-def test_a_file_name_cannot_break_out_of_its_header(blob, name, header):
+def test_a_file_name_cannot_break_out_of_its_header(blob: Blob, name: str, header: str) -> None:
     response = send_blob(RequestFactory().head("/x"), blob, name=name)
     assert response["Content-Disposition"] == header
 
 
 @database
-def test_bytes_that_are_gone_from_the_storage_are_said_to_be_missing(blob):
+def test_bytes_that_are_gone_from_the_storage_are_said_to_be_missing(blob: Blob) -> None:
     blob_storage().delete(f"{blob.sha256[:2]}/{blob.sha256[2:4]}/{blob.sha256}")
     for method in ("GET", "HEAD"):
         with pytest.raises(BlobMissing):
@@ -239,7 +241,7 @@ def test_bytes_that_are_gone_from_the_storage_are_said_to_be_missing(blob):
 
 
 @database
-def test_nginx_is_told_where_the_bytes_are(blob, settings):
+def test_nginx_is_told_where_the_bytes_are(blob: Blob, settings: Settings) -> None:
     settings.DOWNLOAD_BACKEND = "xaccel"
     settings.XACCEL_PREFIX = "/protected/"
     response = fetch(blob, Range="bytes=0-1")
@@ -250,7 +252,7 @@ def test_nginx_is_told_where_the_bytes_are(blob, settings):
 
 
 @database
-def test_a_folder_cannot_sign_addresses(blob, settings):
+def test_a_folder_cannot_sign_addresses(blob: Blob, settings: Settings) -> None:
     settings.DOWNLOAD_BACKEND = "redirect"
     with pytest.raises(BackendUnusable):
         fetch(blob)
@@ -260,13 +262,13 @@ def test_a_folder_cannot_sign_addresses(blob, settings):
 
 
 @database
-def test_the_ledger_has_one_row_for_each_download_not_for_each_part(blob):
+def test_the_ledger_has_one_row_for_each_download_not_for_each_part(blob: Blob) -> None:
     version = build.version("Ink", blob=blob)
     file = File.objects.select_related("blob").get(version=version)
     token, _secret = access.create(build.user("ada"), "laptop")
     other, _secret = access.create(build.user("grace"), "laptop")
 
-    def note(range_header: str, by=token) -> bool:
+    def note(range_header: str, by: AccessToken = token) -> bool:
         headers = {"Range": range_header} if range_header else {}
         return record(RequestFactory().get("/x", headers=headers), file, by)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from inference.models import Cell, Sheet
 from registry.models import Sample
@@ -14,11 +16,11 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 @pytest.fixture
-def cell():
+def cell() -> Cell:
     return Cell.objects.create(key="c" * 64, inputs={}, image=build.picture())
 
 
-def test_a_cell_a_sheet_and_a_sample_are_pictures(client, cell):
+def test_a_cell_a_sheet_and_a_sample_are_pictures(client: Client, cell: Cell) -> None:
     version = build.version("Ink", sheet_on=build.base("toybox"))
     sample = Sample.objects.create(version=version, blob=build.picture("blue"))
     for name, key in (("cell", cell.key), ("sheet", version.sheets.get().pk), ("sample", sample.pk)):
@@ -32,7 +34,7 @@ def test_a_cell_a_sheet_and_a_sample_are_pictures(client, cell):
         assert "sandbox" in response["Content-Security-Policy"]
 
 
-def test_a_browser_that_has_it_gets_304(client, cell):
+def test_a_browser_that_has_it_gets_304(client: Client, cell: Cell) -> None:
     address = reverse("images:cell", args=[cell.key])
     first = client.get(address)
     assert b"".join(first)
@@ -42,12 +44,12 @@ def test_a_browser_that_has_it_gets_304(client, cell):
 
 
 @pytest.mark.parametrize("data", [b"<svg onload=alert(1)>", b"<html><script>", b"", b"RIFF....WAVE"])
-def test_what_is_no_picture_is_not_sent(client, data):
+def test_what_is_no_picture_is_not_sent(client: Client, data: bytes) -> None:
     sample = Sample.objects.create(version=build.version("Ink"), blob=store_bytes(data))
     assert client.get(reverse("images:sample", args=[sample.pk])).status_code == 404
 
 
-def test_what_does_not_exist_is_404(client, cell):
+def test_what_does_not_exist_is_404(client: Client, cell: Cell) -> None:
     version = build.version("Ink")
     unfinished = Sheet.objects.create(
         version=version,
@@ -64,7 +66,9 @@ def test_what_does_not_exist_is_404(client, cell):
     assert client.get(reverse("images:cell", args=[cell.key])).status_code == 404
 
 
-def test_a_site_that_requires_a_login_sends_strangers_to_it(client, cell, settings):
+def test_a_site_that_requires_a_login_sends_strangers_to_it(
+    client: Client, cell: Cell, settings: Settings
+) -> None:
     settings.REQUIRE_LOGIN = True
     address = reverse("images:cell", args=[cell.key])
     response = client.get(address)

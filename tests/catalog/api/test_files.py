@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
 
 from catalog import access
 from catalog.models import Download
-from registry.models import FileState, Vetting
+from registry.models import Blob, FileState, Vetting
 from registry.storage import blob_storage, store_bytes
 from tests.catalog import build
 from tests.catalog.api.conftest import Caller
@@ -19,43 +23,43 @@ NOT_FOR_US = {"base_license": "Apache-2.0", "license": "novelai-leak-2022"}
 
 
 @pytest.fixture
-def blob():
+def blob() -> Blob:
     return store_bytes(BYTES)
 
 
-def content(blob) -> str:
+def content(blob: Blob) -> str:
     return f"files/{blob.sha256}/content"
 
 
-def body(response) -> bytes:
+def body(response: Any) -> bytes:
     return b"".join(response) if response.streaming else response.content
 
 
-def problem(response, status: int, code: str) -> dict[str, object]:
+def problem(response: Any, status: int, code: str) -> None:
     assert response.status_code == status
     assert response["Content-Type"] == "application/problem+json"
     document = response.json()
     assert (document["status"], document["code"]) == (status, code)
     assert document["detail"]
     assert document["next_step"]
-    return document
 
 
-def test_a_vetted_file_comes_whole_and_the_ledger_knows(downloader, blob):
+def test_a_vetted_file_comes_whole_and_the_ledger_knows(downloader: Caller, blob: Blob) -> None:
     version = build.version("Ink", blob=blob, vetting=Vetting.APPROVED, terms=build.APACHE)
     response = downloader.get(content(blob))
     assert (response.status_code, body(response)) == (200, BYTES)
     assert response["Content-Disposition"] == 'attachment; filename="adapter.safetensors"'
     row = Download.objects.get()
+    assert row.token is not None
     assert (row.user, row.file.version, row.token.name) == ("downloader", version, "laptop")
 
 
-def test_an_upper_case_address_is_the_same_file(downloader, blob):
+def test_an_upper_case_address_is_the_same_file(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     assert body(downloader.get(f"files/{blob.sha256.upper()}/content")) == BYTES
 
 
-def test_a_download_goes_on_where_it_broke_off(downloader, blob):
+def test_a_download_goes_on_where_it_broke_off(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     first = downloader.get(content(blob), Range="bytes=0-599")
     rest = downloader.get(content(blob), Range="bytes=600-", If_Range=first["ETag"])
@@ -64,7 +68,7 @@ def test_a_download_goes_on_where_it_broke_off(downloader, blob):
     assert Download.objects.count() == 1
 
 
-def test_a_range_past_the_end_is_416_with_the_length(downloader, blob):
+def test_a_range_past_the_end_is_416_with_the_length(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     response = downloader.get(content(blob), Range=f"bytes={len(BYTES)}-")
     problem(response, 416, "range_not_satisfiable")
@@ -72,7 +76,7 @@ def test_a_range_past_the_end_is_416_with_the_length(downloader, blob):
     assert not Download.objects.exists()
 
 
-def test_head_and_304_send_nothing_and_are_not_downloads(downloader, blob):
+def test_head_and_304_send_nothing_and_are_not_downloads(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     head = downloader.head(content(blob))
     assert (head.status_code, head["Content-Length"]) == (200, str(len(BYTES)))
@@ -81,12 +85,12 @@ def test_head_and_304_send_nothing_and_are_not_downloads(downloader, blob):
     assert not Download.objects.exists()
 
 
-def test_if_match_with_another_tag_is_412(downloader, blob):
+def test_if_match_with_another_tag_is_412(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     problem(downloader.get(content(blob), If_Match='"other"'), 412, "precondition_failed")
 
 
-def test_without_a_token_there_is_nothing(anybody, blob, client):
+def test_without_a_token_there_is_nothing(anybody: Caller, blob: Blob, client: Client) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     for method in (anybody.get, anybody.head):
         response = method(content(blob))
@@ -101,24 +105,24 @@ def test_without_a_token_there_is_nothing(anybody, blob, client):
 @pytest.mark.parametrize(
     "header", ["Bearer nonsense", "Bearer", "Bearer a b", "bearer \xff", "Bearer " + "x" * 9000]
 )
-def test_a_bad_token_is_401_even_where_reading_is_open(anybody, header):
+def test_a_bad_token_is_401_even_where_reading_is_open(anybody: Caller, header: str) -> None:
     response = anybody.get("adapters/", Authorization=header)
     problem(response, 401, "token_unknown")
     assert 'error="invalid_token"' in response["WWW-Authenticate"]
 
 
-def test_a_token_in_the_address_is_not_looked_at(downloader, anybody, blob):
+def test_a_token_in_the_address_is_not_looked_at(downloader: Caller, anybody: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     assert anybody.get(content(blob), {"token": downloader.token}).status_code == 401
 
 
-def test_a_revoked_token_says_so(downloader, blob):
+def test_a_revoked_token_says_so(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     access.revoke(access.find(downloader.token))
     problem(downloader.get(content(blob)), 401, "token_revoked")
 
 
-def test_a_token_for_reviewing_does_not_download(reviewer, blob):
+def test_a_token_for_reviewing_does_not_download(reviewer: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     problem(reviewer.get(content(blob)), 403, "scope_missing")
 
@@ -132,20 +136,24 @@ def test_a_token_for_reviewing_does_not_download(reviewer, blob):
         (Vetting.WITHDRAWN, "withdrawn"),
     ],
 )
-def test_a_version_that_is_not_vetted_keeps_its_bytes(downloader, blob, vetting, code):
+def test_a_version_that_is_not_vetted_keeps_its_bytes(
+    downloader: Caller, blob: Blob, vetting: str, code: str
+) -> None:
     build.version("Ink", blob=blob, vetting=vetting, terms=build.APACHE)
     problem(downloader.get(content(blob)), 403, code)
     assert downloader.head(content(blob)).status_code == 403
     assert not Download.objects.exists()
 
 
-def test_terms_that_forbid_the_act_block_the_download(downloader, blob, settings):
+def test_terms_that_forbid_the_act_block_the_download(
+    downloader: Caller, blob: Blob, settings: Settings
+) -> None:
     settings.DOWNLOAD_ACT = "redistribute_adapter"
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED, terms=NOT_FOR_US)
     problem(downloader.get(content(blob)), 403, "license_blocked")
 
 
-def test_bytes_of_several_versions_leave_through_the_vetted_one(downloader, blob):
+def test_bytes_of_several_versions_leave_through_the_vetted_one(downloader: Caller, blob: Blob) -> None:
     waiting = build.version("Copy", blob=blob, vetting=Vetting.WAITING)
     vetted = build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     assert body(downloader.get(content(blob))) == BYTES
@@ -155,31 +163,31 @@ def test_bytes_of_several_versions_leave_through_the_vetted_one(downloader, blob
     problem(downloader.get(content(blob), {"version": "x"}), 400, "bad_query")
 
 
-def test_bytes_locked_away_under_one_name_do_not_leave_under_another(downloader, blob):
+def test_bytes_locked_away_under_one_name_do_not_leave_under_another(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     bad = build.version("Copy", blob=blob)
     bad.files.update(state=FileState.QUARANTINED, reason="a pickle")
     problem(downloader.get(content(blob)), 403, "quarantined")
 
 
-def test_what_is_not_there_is_404(downloader):
+def test_what_is_not_there_is_404(downloader: Caller) -> None:
     problem(downloader.get(f"files/{'0' * 64}/content"), 404, "not_found")
     problem(downloader.get("files/xyz/content"), 404, "not_found")
 
 
-def test_bytes_lost_from_the_storage_are_our_fault(downloader, blob):
+def test_bytes_lost_from_the_storage_are_our_fault(downloader: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     blob_storage().delete(f"{blob.sha256[:2]}/{blob.sha256[2:4]}/{blob.sha256}")
     problem(downloader.get(content(blob)), 503, "blob_missing")
     assert not Download.objects.exists()
 
 
-def test_a_client_that_accepts_only_bytes_still_gets_its_problem(anybody, blob):
+def test_a_client_that_accepts_only_bytes_still_gets_its_problem(anybody: Caller, blob: Blob) -> None:
     build.version("Ink", blob=blob)
     problem(anybody.get(content(blob), Accept="application/octet-stream"), 401, "token_missing")
 
 
-def test_the_detail_shows_every_digest_and_who_holds_the_bytes(anybody, blob):
+def test_the_detail_shows_every_digest_and_who_holds_the_bytes(anybody: Caller, blob: Blob) -> None:
     version = build.version("Ink", blob=blob)
     found = anybody.get(f"files/{blob.sha256}/").json()
     assert found["blake3"] == blob.blake3
@@ -187,7 +195,7 @@ def test_the_detail_shows_every_digest_and_who_holds_the_bytes(anybody, blob):
     assert found["download_url"] == f"http://testserver/api/v1/{content(blob)}"
 
 
-def test_the_secret_is_in_no_log(downloader: Caller, blob, caplog):
+def test_the_secret_is_in_no_log(downloader: Caller, blob: Blob, caplog: pytest.LogCaptureFixture) -> None:
     build.version("Ink", blob=blob, vetting=Vetting.APPROVED)
     with caplog.at_level("DEBUG"):
         body(downloader.get(content(blob)))

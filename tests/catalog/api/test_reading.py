@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from inference.models import Cell, SheetCell
 from registry.models import (
@@ -17,13 +19,14 @@ from registry.models import (
     Vetting,
 )
 from tests.catalog import build
+from tests.catalog.api.conftest import Caller
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 SELL = "generate_and_sell_images"
 
 
-def test_a_version_has_exactly_the_shape_of_the_contract(anybody):
+def test_a_version_has_exactly_the_shape_of_the_contract(anybody: Caller) -> None:
     sdxl = build.base("sdxl")
     version = build.version(
         "Ink", declared_base="SDXL 1.0", detected_family="sdxl", base_decided=sdxl, sheet_on=sdxl, name="v2"
@@ -47,14 +50,14 @@ def test_a_version_has_exactly_the_shape_of_the_contract(anybody):
     }
 
 
-def test_what_nobody_said_is_null_and_what_the_bytes_do_not_tell_is_unknown(anybody):
+def test_what_nobody_said_is_null_and_what_the_bytes_do_not_tell_is_unknown(anybody: Caller) -> None:
     version = build.version("Ink")
     found = anybody.get(f"versions/{version.pk}/").json()
     assert found["base"] == {"declared": None, "detected": "unknown", "decided": None}
     assert found["sheet"] is None
 
 
-def test_the_search_answers_with_hits_verdicts_and_an_exact_count(anybody):
+def test_the_search_answers_with_hits_verdicts_and_an_exact_count(anybody: Caller) -> None:
     build.version("Free", terms=build.APACHE)
     sold = build.version("Not for sale", terms=build.NOT_COMMERCIAL)
     answer = anybody.get("adapters/", {"act": SELL, "outcome": "forbidden"}).json()
@@ -65,7 +68,7 @@ def test_the_search_answers_with_hits_verdicts_and_an_exact_count(anybody):
 
 
 @pytest.mark.parametrize("path", ["adapters/", "versions/", "files/"])
-def test_next_leads_through_all_pages(anybody, path):
+def test_next_leads_through_all_pages(anybody: Caller, path: str) -> None:
     for number in range(5):
         build.version(f"Number {number}")
     seen, url = [], f"http://testserver/api/v1/{path}?limit=2"
@@ -77,7 +80,7 @@ def test_next_leads_through_all_pages(anybody, path):
     assert len(set(seen)) == len(seen) == 5
 
 
-def test_the_facets_come_on_their_own_address(anybody):
+def test_the_facets_come_on_their_own_address(anybody: Caller) -> None:
     build.version("Ink", algorithm="lora", terms=build.APACHE)
     answer = anybody.get("adapters/facets/", {"act": SELL}).json()
     assert answer["count"] == 1
@@ -88,7 +91,7 @@ def test_the_facets_come_on_their_own_address(anybody):
     ]
 
 
-def test_an_adapter_shows_its_versions(anybody):
+def test_an_adapter_shows_its_versions(anybody: Caller) -> None:
     adapter = build.adapter("Ink", tags=["style"], creator=build.creator("Ada"))
     older, newer = build.version(adapter), build.version(adapter)
     found = anybody.get(f"adapters/{adapter.pk}/").json()
@@ -116,14 +119,14 @@ def test_an_adapter_shows_its_versions(anybody):
         ("verdicts/?version=1&act=sell_adapter&fact={}", "fact"),
     ],
 )
-def test_a_bad_parameter_is_named(anybody, path, parameter):
+def test_a_bad_parameter_is_named(anybody: Caller, path: str, parameter: str) -> None:
     response = anybody.get(path)
     assert response.status_code == 400
     assert response["Content-Type"] == "application/problem+json"
     assert (response.json()["code"], response.json()["parameter"]) == ("bad_query", parameter)
 
 
-def test_a_filter_value_of_the_wrong_kind_is_a_problem_too(anybody):
+def test_a_filter_value_of_the_wrong_kind_is_a_problem_too(anybody: Caller) -> None:
     response = anybody.get("versions/?vetting=maybe")
     assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert "vetting" in response.json()["errors"]
@@ -140,34 +143,34 @@ def test_a_filter_value_of_the_wrong_kind_is_a_problem_too(anybody):
         "sheets/1/",
     ],
 )
-def test_what_does_not_exist_is_a_problem(anybody, path):
+def test_what_does_not_exist_is_a_problem(anybody: Caller, path: str) -> None:
     response = anybody.get(path)
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
     assert response["Content-Type"] == "application/problem+json"
 
 
-def test_a_method_that_is_not_offered_is_a_problem(anybody, reviewer):
+def test_a_method_that_is_not_offered_is_a_problem(anybody: Caller, reviewer: Caller) -> None:
     response = reviewer.post("licenses/", {})
     assert response.status_code in {403, 405}
     assert response["Content-Type"] == "application/problem+json"
     assert anybody.post("licenses/", {}).status_code == 401
 
 
-def test_versions_are_found_by_the_bytes_they_hold(anybody):
+def test_versions_are_found_by_the_bytes_they_hold(anybody: Caller) -> None:
     wanted = build.version("Ink")
     build.version("Other")
     found = anybody.get("versions/", {"sha256": wanted.files.get().blob_id}).json()
     assert [version["id"] for version in found["results"]] == [wanted.pk]
 
 
-def test_the_checks_of_a_version_say_why_it_is_not_vetted(anybody):
+def test_the_checks_of_a_version_say_why_it_is_not_vetted(anybody: Caller) -> None:
     version = build.version("Ink")
     Check.objects.create(version=version, code="container_valid", outcome="fail", summary="truncated")
     [check] = anybody.get(f"versions/{version.pk}/checks/").json()
     assert (check["code"], check["outcome"], check["summary"]) == ("container_valid", "fail", "truncated")
 
 
-def test_a_verdict_is_the_decide_object(anybody):
+def test_a_verdict_is_the_decide_object(anybody: Caller) -> None:
     version = build.version("Not for sale", terms=build.NOT_COMMERCIAL)
     found = anybody.get(
         "verdicts/", {"version": str(version.pk), "act": SELL, "facts": '{"territory": "DE"}'}
@@ -180,7 +183,7 @@ def test_a_verdict_is_the_decide_object(anybody):
     assert anybody.get("verdicts/", {"version": "1", "act": SELL}).status_code == 404
 
 
-def test_licenses_and_base_models_are_listed_in_their_own_order(anybody):
+def test_licenses_and_base_models_are_listed_in_their_own_order(anybody: Caller) -> None:
     old = {"license_id": "Apache-2.0", "name": "Apache 2.0", "sha256": "0" * 64}
     License.objects.create(**old, revision=1, current=False)
     license = License.objects.create(**old, revision=2, data={"acts": {}})
@@ -206,7 +209,7 @@ def test_licenses_and_base_models_are_listed_in_their_own_order(anybody):
     }
 
 
-def test_a_sheet_shows_its_cells_with_their_pictures(anybody):
+def test_a_sheet_shows_its_cells_with_their_pictures(anybody: Caller) -> None:
     toybox = build.base("toybox")
     version = build.version("Ink", sheet_on=toybox)
     sheet = version.sheets.get()
@@ -229,14 +232,16 @@ def test_a_sheet_shows_its_cells_with_their_pictures(anybody):
     ]
 
 
-def test_jobs_are_for_known_callers(anybody, downloader):
+def test_jobs_are_for_known_callers(anybody: Caller, downloader: Caller) -> None:
     Job.objects.create(kind="inference.render", key="1")
     assert anybody.get("jobs/").status_code == 401
     [job] = downloader.get("jobs/", {"state": "queued"}).json()["results"]
     assert (job["kind"], job["state"]) == ("inference.render", "queued")
 
 
-def test_a_site_that_requires_a_login_shows_nothing_to_strangers(anybody, downloader, settings):
+def test_a_site_that_requires_a_login_shows_nothing_to_strangers(
+    anybody: Caller, downloader: Caller, settings: Settings
+) -> None:
     settings.REQUIRE_LOGIN = True
     for path in ("adapters/", "versions/", "licenses/", "schema/", "files/"):
         assert anybody.get(path).status_code == 401, path
@@ -244,7 +249,9 @@ def test_a_site_that_requires_a_login_shows_nothing_to_strangers(anybody, downlo
 
 
 @pytest.mark.parametrize("path", ["versions/", "files/", "adapters/", "sheets/", "base-models/", "reviews/"])
-def test_a_list_takes_the_same_queries_however_long_it_is(downloader, path, django_assert_max_num_queries):
+def test_a_list_takes_the_same_queries_however_long_it_is(
+    downloader: Caller, path: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     base = build.base("toybox")
     for number in range(6):
         build.version(f"Number {number}", sheet_on=base, base_decided=base, vetting=Vetting.APPROVED)
@@ -253,7 +260,9 @@ def test_a_list_takes_the_same_queries_however_long_it_is(downloader, path, djan
         assert downloader.get(path).status_code == 200
 
 
-def test_the_count_is_null_where_counting_is_no_longer_cheap(anybody, monkeypatch):
+def test_the_count_is_null_where_counting_is_no_longer_cheap(
+    anybody: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("catalog.api.pagination.COUNT_MAX", 2)
     for _number in range(2):
         build.version("Ink")
@@ -263,7 +272,9 @@ def test_the_count_is_null_where_counting_is_no_longer_cheap(anybody, monkeypatc
     assert Version.objects.count() == 3
 
 
-def test_an_unexpected_failure_is_a_problem_without_its_inside(anybody, monkeypatch, caplog):
+def test_an_unexpected_failure_is_a_problem_without_its_inside(
+    anybody: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(query: object) -> None:
         raise RuntimeError("secret inside")
 

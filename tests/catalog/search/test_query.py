@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.http import QueryDict
@@ -33,8 +34,18 @@ some = st.lists(words, max_size=4)
     limit=st.integers(1, LIMIT_MAX),
 )
 def test_a_search_survives_being_written_as_a_url_and_read_back(
-    text, bases, tags, algorithms, act, outcomes, has_sheet, sort, facts, after, limit
-):
+    text: str,
+    bases: list[str],
+    tags: list[str],
+    algorithms: list[str],
+    act: str,
+    outcomes: list[str],
+    has_sheet: str,
+    sort: str,
+    facts: Any,
+    after: str,
+    limit: int,
+) -> None:
     params = {
         "q": text,
         "base": bases,
@@ -54,7 +65,7 @@ def test_a_search_survives_being_written_as_a_url_and_read_back(
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(PARAMETERS)), st.lists(st.text(max_size=30), max_size=3)))
-def test_whatever_is_sent_is_a_search_or_a_bad_query_that_names_the_parameter(params):
+def test_whatever_is_sent_is_a_search_or_a_bad_query_that_names_the_parameter(params: dict[str, Any]) -> None:
     try:
         query = SearchQuery.from_params(params)
     except BadQuery as error:
@@ -69,7 +80,7 @@ def test_whatever_is_sent_is_a_search_or_a_bad_query_that_names_the_parameter(pa
         st.none() | st.booleans() | st.integers() | st.floats() | words, lambda inner: st.lists(inner)
     )
 )
-def test_facts_that_are_no_facts_are_a_bad_query(value):
+def test_facts_that_are_no_facts_are_a_bad_query(value: object) -> None:
     with pytest.raises(BadQuery) as caught:
         SearchQuery.from_params({"facts": json.dumps(value)})
     assert caught.value.parameter == "facts"
@@ -79,7 +90,7 @@ def test_facts_that_are_no_facts_are_a_bad_query(value):
 @given(
     st.dictionaries(st.sampled_from(["territory", "annual_revenue_usd", "made_up"]), st.integers() | words)
 )
-def test_facts_of_any_type_are_read_or_refused(facts):
+def test_facts_of_any_type_are_read_or_refused(facts: Any) -> None:
     try:
         assert SearchQuery.from_params({"facts": json.dumps(facts)}).facts == facts
     except BadQuery as error:
@@ -111,27 +122,29 @@ def test_facts_of_any_type_are_read_or_refused(facts):
         ({"facts": '{"annual_revenue_usd": ' + "9" * 400 + "}"}, "facts"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_parameter(params, parameter):
+def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_parameter(
+    params: dict[str, Any], parameter: str
+) -> None:
     with pytest.raises(BadQuery) as caught:
         SearchQuery.from_params(params)
     assert caught.value.parameter == parameter
     assert caught.value.code == "bad_query"
 
 
-def test_a_misspelled_filter_is_refused_where_a_program_asks():
+def test_a_misspelled_filter_is_refused_where_a_program_asks() -> None:
     with pytest.raises(BadQuery) as caught:
         SearchQuery.from_params({"outcomes": "allowed"}, strict=True)
     assert caught.value.parameter == "outcomes"
     assert SearchQuery.from_params({"utm_source": "mail"}) == SearchQuery()
 
 
-def test_empty_fields_of_a_form_count_as_not_given():
+def test_empty_fields_of_a_form_count_as_not_given() -> None:
     empty = dict.fromkeys([*MULTI, "q", "act", "facts", "has_sheet", "sort", "after", "limit"], "")
     assert SearchQuery.from_params(empty, strict=True) == SearchQuery()
     assert SearchQuery().params() == []
 
 
-def test_a_chip_adds_and_removes_one_value_and_starts_at_the_first_page():
+def test_a_chip_adds_and_removes_one_value_and_starts_at_the_first_page() -> None:
     query = SearchQuery(text="ink", bases=("sdxl",), after="key")
     wider = query.with_("base", "flux1")
     assert wider.bases == ("sdxl", "flux1")
@@ -144,11 +157,11 @@ def test_a_chip_adds_and_removes_one_value_and_starts_at_the_first_page():
     assert query.toggle("has_sheet", "true").toggle("has_sheet", "true").has_sheet is None
 
 
-def test_taking_the_act_away_takes_its_outcomes_away():
+def test_taking_the_act_away_takes_its_outcomes_away() -> None:
     query = SearchQuery(act="sell_adapter", outcomes=("allowed",))
     assert query.without("act") == SearchQuery()
 
 
-def test_the_chips_are_the_filters_without_order_and_paging():
+def test_the_chips_are_the_filters_without_order_and_paging() -> None:
     query = SearchQuery(text="ink", tags=("a", "b"), has_sheet=False, sort="name", after="x", limit=5)
     assert query.chips() == [("q", "ink"), ("has_sheet", "false"), ("tag", "a"), ("tag", "b")]

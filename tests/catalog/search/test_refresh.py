@@ -25,7 +25,7 @@ from tests.catalog.outside import outside_environment
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
-def test_a_change_makes_its_adapter_findable_and_is_read_once():
+def test_a_change_makes_its_adapter_findable_and_is_read_once() -> None:
     version = build.version("Charcoal")
     note_change(version, "ingested")
     assert index().health() == {"documents": 0, "behind": 1}
@@ -35,7 +35,7 @@ def test_a_change_makes_its_adapter_findable_and_is_read_once():
     assert index().health() == {"documents": 1, "behind": 0}
 
 
-def test_a_renamed_adapter_is_found_by_its_new_name_only():
+def test_a_renamed_adapter_is_found_by_its_new_name_only() -> None:
     version = build.version("Charcoal")
     note_change(version, "ingested")
     consume()
@@ -46,14 +46,14 @@ def test_a_renamed_adapter_is_found_by_its_new_name_only():
     assert search(SearchQuery(text="graphite")).count == 1
 
 
-def test_the_log_is_read_in_batches_and_the_place_is_kept():
+def test_the_log_is_read_in_batches_and_the_place_is_kept() -> None:
     for number in range(5):
         note_change(build.version(f"Number {number}"), "ingested")
     assert [consume(2), consume(2), consume(2), consume(2)] == [2, 2, 1, 0]
     assert SearchDocument.objects.count() == 5
 
 
-def test_the_place_is_not_kept_when_the_documents_were_not_written(monkeypatch):
+def test_the_place_is_not_kept_when_the_documents_were_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     note_change(build.version("Charcoal"), "ingested")
 
     def fail(adapters: object) -> int:
@@ -65,7 +65,7 @@ def test_the_place_is_not_kept_when_the_documents_were_not_written(monkeypatch):
     assert not Cursor.objects.filter(pk=CONSUMER, last_change__gt=0).exists()
 
 
-def test_the_sweep_finds_adapters_without_a_log_entry():
+def test_the_sweep_finds_adapters_without_a_log_entry() -> None:
     version = build.version("Silent")
     assert sweep() == 1
     assert sweep() == 0
@@ -75,7 +75,7 @@ def test_the_sweep_finds_adapters_without_a_log_entry():
     assert search(SearchQuery(text="newword")).count == 1
 
 
-def test_the_command_catches_up_once(capsys):
+def test_the_command_catches_up_once(capsys: pytest.CaptureFixture[str]) -> None:
     note_change(build.version("Charcoal"), "ingested")
     build.version("Silent")
     call_command("indexer", "--once")
@@ -83,7 +83,7 @@ def test_the_command_catches_up_once(capsys):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_loop_reads_what_comes_and_ends_when_asked():
+def test_the_loop_reads_what_comes_and_ends_when_asked() -> None:
     note_change(build.version("Before"), "ingested")
     stop = threading.Event()
 
@@ -106,7 +106,7 @@ def test_the_loop_reads_what_comes_and_ends_when_asked():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_process_ends_on_sigterm_with_exit_code_0():
+def test_the_process_ends_on_sigterm_with_exit_code_0() -> None:
     note_change(build.version("Before"), "ingested")
     process = subprocess.Popen(
         [sys.executable, "manage.py", "indexer"], cwd=settings.BASE_DIR, env=outside_environment()

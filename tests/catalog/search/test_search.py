@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from catalog.errors import BadQuery
 from catalog.search import OUTCOMES, SearchQuery, search
@@ -30,13 +31,13 @@ def counts(query: SearchQuery, facet: str) -> dict[str, int]:
     return {each.value: each.count for each in found.values if each.count}
 
 
-def test_an_empty_catalog_gives_an_empty_page():
+def test_an_empty_catalog_gives_an_empty_page() -> None:
     page = search(SearchQuery(act=SELL))
     assert (page.hits, page.count, page.next) == ([], 0, None)
     assert page.outcome_counts == dict.fromkeys(OUTCOMES, 0)
 
 
-def test_text_finds_name_tags_creator_trigger_words_description_and_file_names():
+def test_text_finds_name_tags_creator_trigger_words_description_and_file_names() -> None:
     made = build.version(
         build.adapter(
             "水彩の町 Watertown",
@@ -55,7 +56,7 @@ def test_text_finds_name_tags_creator_trigger_words_description_and_file_names()
     assert names(SearchQuery(text="!?")) == set()
 
 
-def test_a_pasted_digest_finds_the_version_that_holds_the_bytes():
+def test_a_pasted_digest_finds_the_version_that_holds_the_bytes() -> None:
     adapter = build.adapter("Many versions")
     held = build.version(adapter)
     build.version(adapter)
@@ -67,7 +68,7 @@ def test_a_pasted_digest_finds_the_version_that_holds_the_bytes():
     assert search(SearchQuery(text="0" * 64)).count == 0
 
 
-def test_a_family_takes_in_its_checkpoints_and_unknown_is_its_own_base():
+def test_a_family_takes_in_its_checkpoints_and_unknown_is_its_own_base() -> None:
     sdxl = build.base("sdxl")
     pony = build.base("pony", parent=sdxl)
     flux = build.base("flux1")
@@ -89,13 +90,13 @@ def test_a_family_takes_in_its_checkpoints_and_unknown_is_its_own_base():
     assert labels["nothing"] == ""
 
 
-def test_a_base_that_does_not_exist_is_a_bad_query():
+def test_a_base_that_does_not_exist_is_a_bad_query() -> None:
     with pytest.raises(BadQuery) as caught:
         search(SearchQuery(bases=("nope",)))
     assert caught.value.parameter == "base"
 
 
-def test_the_verdict_answers_for_the_act_and_unknown_is_never_yes():
+def test_the_verdict_answers_for_the_act_and_unknown_is_never_yes() -> None:
     build.version("free", terms=build.APACHE)
     build.version("not for sale", terms=build.NOT_COMMERCIAL)
     build.version("nothing said", terms=build.NOTHING_SAID)
@@ -113,14 +114,14 @@ def test_the_verdict_answers_for_the_act_and_unknown_is_never_yes():
     assert search(SearchQuery()).hits[0].outcome is None
 
 
-def test_conditions_come_with_the_verdict():
+def test_conditions_come_with_the_verdict() -> None:
     build.version("credit me", terms={"base_license": "Apache-2.0", "license": "CC-BY-4.0"})
     [hit] = search(SearchQuery(act="generate_and_share_images")).hits
     assert hit.outcome == "conditional"
     assert any("attribution" in condition for condition in hit.conditions)
 
 
-def test_all_conditions_must_hold_for_one_version_not_for_several_together():
+def test_all_conditions_must_hold_for_one_version_not_for_several_together() -> None:
     sdxl, flux = build.base("sdxl"), build.base("flux1")
     adapter = build.adapter("Both")
     build.version(adapter, base_declared=sdxl, vetting=Vetting.APPROVED)
@@ -130,7 +131,7 @@ def test_all_conditions_must_hold_for_one_version_not_for_several_together():
     assert hit.version == newer
 
 
-def test_the_hit_is_the_newest_version_that_matches():
+def test_the_hit_is_the_newest_version_that_matches() -> None:
     adapter = build.adapter("Growing")
     first = build.version(adapter, algorithm="lora", created=timezone.now() - timedelta(days=2))
     second = build.version(adapter, algorithm="loha", created=timezone.now() - timedelta(days=1))
@@ -140,14 +141,14 @@ def test_the_hit_is_the_newest_version_that_matches():
     assert hit.inspection is not None and hit.inspection.algorithm == "lora"
 
 
-def test_the_newest_reading_of_a_file_counts():
+def test_the_newest_reading_of_a_file_counts() -> None:
     version = build.version("Read twice", algorithm="lora")
     build.read(version.files.get().blob, "locon", reader="2")
     assert names(SearchQuery(algorithms=("locon",))) == {"Read twice"}
     assert names(SearchQuery(algorithms=("lora",))) == set()
 
 
-def test_a_sheet_is_shown_when_it_is_done():
+def test_a_sheet_is_shown_when_it_is_done() -> None:
     toybox = build.base("toybox")
     build.version("with", sheet_on=toybox)
     build.version("without")
@@ -159,7 +160,7 @@ def test_a_sheet_is_shown_when_it_is_done():
 
 
 @pytest.mark.parametrize("sort", ["newest", "name"])
-def test_pages_follow_each_other_without_gap_or_repeat(sort):
+def test_pages_follow_each_other_without_gap_or_repeat(sort: str) -> None:
     now = timezone.now()
     for number in range(11):
         # Several share a moment, or a name but for its case: the key must still be unique.
@@ -182,7 +183,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(sort):
 
 
 @pytest.mark.parametrize("after", ["x", "bnVsbA", "WyJuZXdlc3QiLCJ4IiwxXQ", "WyJuYW1lIiwiYSIsMV0", "\u2603"])
-def test_a_key_that_is_not_ours_is_a_bad_query(after):
+def test_a_key_that_is_not_ours_is_a_bad_query(after: str) -> None:
     with pytest.raises(BadQuery) as caught:
         search(SearchQuery(after=after))
     assert caught.value.parameter == "after"
@@ -224,7 +225,7 @@ def crowd(seed: int) -> None:
         SearchQuery(bases=("pony", "unknown"), sources=("folder", "civitai"), has_sheet=True, limit=100),
     ],
 )
-def test_every_facet_counts_what_choosing_its_value_alone_would_find(query):
+def test_every_facet_counts_what_choosing_its_value_alone_would_find(query: SearchQuery) -> None:
     crowd(1)
     page = search(query)
     assert page.count == len(page.hits)
@@ -240,7 +241,9 @@ def test_every_facet_counts_what_choosing_its_value_alone_would_find(query):
             assert search(chosen).count == each.count, (facet.name, each.value)
 
 
-def test_a_page_takes_the_same_number_of_sql_queries_however_much_it_shows(django_assert_num_queries):
+def test_a_page_takes_the_same_number_of_sql_queries_however_much_it_shows(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     asked = SearchQuery(act=SELL, text="ink", bases=("sdxl",), limit=100)
     build.base("toybox")
     crowd(3)
@@ -251,7 +254,7 @@ def test_a_page_takes_the_same_number_of_sql_queries_however_much_it_shows(djang
     assert len(few.hits) < len(many.hits)
 
 
-def test_a_facet_lists_a_hundred_values_says_how_many_more_there_are_and_keeps_the_chosen_one():
+def test_a_facet_lists_a_hundred_values_says_how_many_more_there_are_and_keeps_the_chosen_one() -> None:
     build.version(build.adapter("Tagged", tags=[f"tag{number:03}" for number in range(130)]))
     facet = search(SearchQuery(tags=("tag129",))).facet("tag")
     assert facet is not None
