@@ -31,7 +31,7 @@ class AccessToken(models.Model):
 
 
 class Download(models.Model):
-    """One hand-out of a file: to whom, when, under which verdict."""
+    """One hand-out of a file: to whom, when, and from which byte on when it was not the whole."""
 
     file = models.ForeignKey(File, on_delete=models.PROTECT, related_name="downloads")
     token = models.ForeignKey(AccessToken, on_delete=models.SET_NULL, null=True, related_name="downloads")
