@@ -20,6 +20,17 @@ property_settings.register_profile("kura", deadline=None)
 property_settings.load_profile("kura")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Clean up after runs that were killed: end their servers and delete their folders."""
+    if hasattr(config, "workerinput"):
+        return
+    for folder in settings.TEST_RUN_DIR.parent.glob("kura-test-*"):
+        pid = folder.name.split("-")[2]
+        if pid.isdigit() and int(pid) != os.getpid() and not Path("/proc", pid).exists():
+            embedded_cluster(folder / "postgres", durable=False).destroy()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The first process of the run, not its xdist workers, ends the server and deletes the folder."""
     if hasattr(config, "workerinput") or not settings.configured:
