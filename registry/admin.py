@@ -6,11 +6,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Field, Model, URLField
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from registry.ledger import audit, note_change
+from registry.bases import versions_on
+from registry.ledger import audit
 from registry.models import (
     Adapter,
     AuditEvent,
@@ -28,11 +29,16 @@ from registry.models import (
     Version,
 )
 from registry.seed import new_revision
-from registry.verdicts import profile_of
+from registry.verdicts import refresh
+
+# Django 5 would guess http for an address without a scheme and warns about it.
+HTTPS: dict[type[Field[Any, Any]], dict[str, Any]] = {URLField: {"assume_scheme": "https"}}
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     """Shows rows that only the application writes."""
+
+    formfield_overrides = HTTPS
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -49,6 +55,10 @@ class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
 
     extra = 0
     can_delete = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        # Also the times that Django sets, which a form cannot hold.
+        return list(self.fields or [])
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -78,24 +88,15 @@ class BaseModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         user = request.user.get_username()
         audit(user, action, f"base_model:{obj.pk}", fields=form.changed_data)
         if change and {"license", "family"} & set(form.changed_data):
-            _refresh_terms(obj)
-
-
-def _refresh_terms(base: BaseModel) -> None:
-    """The terms of every version on this base follow its license."""
-    versions = Version.objects.filter(base_declared=base) | Version.objects.filter(base_decided=base)
-    for version in versions.distinct():
-        profile = profile_of(version)
-        if profile.pk != version.terms_profile_id:
-            version.terms_profile = profile
-            version.save(update_fields=["terms_profile", "updated"])
-            note_change(version, "version_updated")
+            # The terms of every version on this base follow its license.
+            refresh(versions_on([obj]))
 
 
 @admin.register(License)
 class LicenseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Name and link can be corrected, which makes a new revision; what a license says is in its data file."""
 
+    formfield_overrides = HTTPS
     list_display = ["license_id", "revision", "name", "current", "created"]
     list_filter = ["current"]
     search_fields = ["license_id", "name"]

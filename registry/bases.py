@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Q, QuerySet
+
 from registry.models import BaseModel, BaseModelAlias, Version
 
 
@@ -28,6 +30,23 @@ def find_base(name: str, host: str = "") -> BaseModel | None:
         return None
     by_name = BaseModel.objects.filter(slug=wanted.lower()).first()
     return by_name or BaseModel.objects.filter(name__iexact=wanted).order_by("parent_id", "id").first()
+
+
+def versions_on(bases: Iterable[BaseModel]) -> QuerySet[Version]:
+    """Versions whose declared or decided base is one of these."""
+    wanted = [base.pk for base in bases]
+    return Version.objects.filter(Q(base_declared__in=wanted) | Q(base_decided__in=wanted))
+
+
+def recognize_declared() -> list[Version]:
+    """Look the declared bases up again that were in no table; the versions whose base is known by now."""
+    found = []
+    for version in Version.objects.filter(base_declared=None).exclude(declared_base=""):
+        version.base_declared = find_base(version.declared_base)
+        if version.base_declared:
+            version.save(update_fields=["base_declared", "updated"])
+            found.append(version)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

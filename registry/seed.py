@@ -7,11 +7,14 @@ from typing import Any
 
 from django.db import transaction
 
+from registry.bases import recognize_declared, versions_on
+from registry.checks import assess
 from registry.ledger import audit
 from registry.licensing import base_models as table
 from registry.licensing.table import LICENSES
 from registry.licensing.table import License as LicenseRow
 from registry.models import AliasHost, AuditEvent, BaseModel, BaseModelAlias, License
+from registry.verdicts import refresh
 
 ACTOR = "system"
 
@@ -66,6 +69,12 @@ def seed() -> Seeded:
     families = _families(done)
     bases = _base_models(licenses, families, done)
     _aliases(bases, done)
+    if done.base_models or done.aliases:
+        # Versions that were there before follow: newly known names, and what their bases' licenses say now.
+        recognized = recognize_declared()
+        refresh(versions_on(bases.values()))
+        for version in recognized:
+            assess(version)
     if not done.nothing:
         audit(
             ACTOR,

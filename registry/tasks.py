@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from registry import jobs
+from registry import jobs, services
 
 
 # Acknowledged before it starts: the row, not the message, brings the work back after a crash, and an early
@@ -14,6 +14,19 @@ from registry import jobs
 def work(queue: str) -> None:
     """Do what waits in the queue."""
     jobs.work(queue, stopping=_stopping)
+
+
+@jobs.handler("registry.ingest")
+def ingest(context: jobs.JobContext) -> None:
+    """Take in a source; the payload is `{source, license, base, actor}`. Done twice it changes nothing."""
+    wanted = context.payload
+    services.ingest(
+        wanted["source"],
+        license_id=wanted.get("license", ""),
+        base=wanted.get("base", ""),
+        actor=wanted.get("actor", "system"),
+        progress=lambda done, total, _: context.progress(done, total),
+    )
 
 
 def _stopping() -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from registry.bases import read_base
 from registry.checks import family_candidates, latest_inspections
+from registry.ledger import note_change
 from registry.licensing.base_models import BASE_MODELS, find_base_model
 from registry.licensing.civitai import COMMERCIAL_USES
 from registry.licensing.question import AdapterTerms, BaseConflict, Component, Question
@@ -36,6 +37,22 @@ def profile_of(version: Version) -> TermsProfile:
     digest = hashlib.sha256(text.encode()).hexdigest()
     profile, _ = TermsProfile.objects.get_or_create(digest=digest, defaults={"terms": terms})
     return profile
+
+
+def refresh(versions: Iterable[Version]) -> int:
+    """Bring the profiles of these versions up to date, each noted in the change log; how many changed.
+
+    For whoever changes what terms rest on: a base model's license or family, a decided claim.
+    """
+    changed = 0
+    for version in versions:
+        profile = profile_of(version)
+        if profile.pk != version.terms_profile_id:
+            version.terms_profile = profile
+            version.save(update_fields=["terms_profile", "updated"])
+            note_change(version, "version_updated")
+            changed += 1
+    return changed
 
 
 def verdict_for(version: Version, act: str, facts: Mapping[str, object]) -> Verdict:

@@ -82,9 +82,7 @@ def render() -> str:
     for title in dict.fromkeys(SECTIONS.values()):
         if title in rows:
             table = "\n".join(rows[title][code] for code in sorted(rows[title]))
-            parts.append(
-                f"## {title}\n\n| code | what happened | what to do | tries again |\n|---|---|---|---|\n{table}\n"
-            )
+            parts.append(f"## {title}\n\n{COLUMNS}\n{table}\n")
     return "\n".join(parts)
 
 

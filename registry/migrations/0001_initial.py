@@ -88,9 +88,7 @@ class Migration(migrations.Migration):
                 ('updated', models.DateTimeField(auto_now=True)),
                 ('creator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='adapters', to='registry.creator')),
             ],
-            options={
-                'ordering': ['-created', '-id'],
-            },
+            options={'ordering': ['-created', '-id']},
         ),
         migrations.CreateModel(
             name='Inspection',
@@ -108,9 +106,7 @@ class Migration(migrations.Migration):
                 ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='inspections', to='registry.blob')),
             ],
-            options={
-                'ordering': ['-created', '-id'],
-            },
+            options={'ordering': ['-created', '-id']},
         ),
         migrations.CreateModel(
             name='Job',
@@ -173,9 +169,7 @@ class Migration(migrations.Migration):
                 ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='registry.basemodel')),
                 ('license', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='base_models', to='registry.license')),
             ],
-            options={
-                'ordering': ['name', 'id'],
-            },
+            options={'ordering': ['name', 'id']},
         ),
         migrations.CreateModel(
             name='Snapshot',
@@ -215,9 +209,7 @@ class Migration(migrations.Migration):
                 ('base_declared', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.basemodel')),
                 ('terms_profile', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='registry.termsprofile')),
             ],
-            options={
-                'ordering': ['-created', '-id'],
-            },
+            options={'ordering': ['-created', '-id']},
         ),
         migrations.CreateModel(
             name='TermsClaim',
@@ -232,9 +224,7 @@ class Migration(migrations.Migration):
                 ('snapshot', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='registry.snapshot')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='registry.version')),
             ],
-            options={
-                'ordering': ['id'],
-            },
+            options={'ordering': ['id']},
         ),
         migrations.CreateModel(
             name='Sample',
@@ -245,9 +235,7 @@ class Migration(migrations.Migration):
                 ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='samples', to='registry.blob')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='samples', to='registry.version')),
             ],
-            options={
-                'ordering': ['position', 'id'],
-            },
+            options={'ordering': ['position', 'id']},
         ),
         migrations.CreateModel(
             name='Review',
@@ -260,9 +248,7 @@ class Migration(migrations.Migration):
                 ('reviewer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reviews', to=settings.AUTH_USER_MODEL)),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reviews', to='registry.version')),
             ],
-            options={
-                'ordering': ['-created', '-id'],
-            },
+            options={'ordering': ['-created', '-id']},
         ),
         migrations.CreateModel(
             name='File',
@@ -275,9 +261,7 @@ class Migration(migrations.Migration):
                 ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='files', to='registry.blob')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='files', to='registry.version')),
             ],
-            options={
-                'ordering': ['id'],
-            },
+            options={'ordering': ['id']},
         ),
         migrations.CreateModel(
             name='Check',
@@ -290,9 +274,7 @@ class Migration(migrations.Migration):
                 ('updated', models.DateTimeField(auto_now=True)),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='checks', to='registry.version')),
             ],
-            options={
-                'ordering': ['code'],
-            },
+            options={'ordering': ['code']},
         ),
         migrations.CreateModel(
             name='Change',
@@ -302,9 +284,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='registry.version')),
             ],
-            options={
-                'ordering': ['id'],
-            },
+            options={'ordering': ['id']},
         ),
         migrations.CreateModel(
             name='BaseModelAlias',
@@ -320,115 +300,87 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AddIndex(
-            model_name='adapter',
-            index=models.Index(fields=['-created', '-id'], name='adapter_newest'),
+            model_name='adapter', index=models.Index(fields=['-created', '-id'], name='adapter_newest'),
         ),
         migrations.AddIndex(
-            model_name='adapter',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['tags'], name='adapter_tags_gin'),
+            model_name='adapter', index=django.contrib.postgres.indexes.GinIndex(fields=['tags'], name='adapter_tags_gin'),
         ),
         migrations.AddConstraint(
-            model_name='adapter',
-            constraint=models.UniqueConstraint(fields=('source', 'source_key'), name='adapter_source_key_unique'),
+            model_name='adapter', constraint=models.UniqueConstraint(fields=('source', 'source_key'), name='adapter_source_key_unique'),
         ),
         migrations.AddConstraint(
-            model_name='adapter',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='adapter_has_name'),
+            model_name='adapter', constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='adapter_has_name'),
         ),
         migrations.AddConstraint(
-            model_name='adapter',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['civitai', 'huggingface', 'folder', 'kura'])), name='adapter_source_known'),
+            model_name='adapter', constraint=models.CheckConstraint(condition=models.Q(('source__in', ['civitai', 'huggingface', 'folder', 'kura'])), name='adapter_source_known'),
         ),
         migrations.AddConstraint(
-            model_name='inspection',
-            constraint=models.UniqueConstraint(fields=('blob', 'reader'), name='inspection_once_per_reader'),
+            model_name='inspection', constraint=models.UniqueConstraint(fields=('blob', 'reader'), name='inspection_once_per_reader'),
         ),
         migrations.AddIndex(
-            model_name='basemodel',
-            index=models.Index(fields=['family'], name='base_model_family'),
+            model_name='basemodel', index=models.Index(fields=['family'], name='base_model_family'),
         ),
         migrations.AddConstraint(
-            model_name='basemodel',
-            constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('id')), _negated=True), name='base_model_not_own_parent'),
+            model_name='basemodel', constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('id')), _negated=True), name='base_model_not_own_parent'),
         ),
         migrations.AddConstraint(
-            model_name='basemodel',
-            constraint=models.CheckConstraint(condition=models.Q(('family', ''), _negated=True), name='base_model_has_family'),
+            model_name='basemodel', constraint=models.CheckConstraint(condition=models.Q(('family', ''), _negated=True), name='base_model_has_family'),
         ),
         migrations.AddIndex(
-            model_name='version',
-            index=models.Index(fields=['vetting', 'created', 'id'], name='version_review_queue'),
+            model_name='version', index=models.Index(fields=['vetting', 'created', 'id'], name='version_review_queue'),
         ),
         migrations.AddIndex(
-            model_name='version',
-            index=models.Index(fields=['detected_family', '-created', '-id'], name='version_family_newest'),
+            model_name='version', index=models.Index(fields=['detected_family', '-created', '-id'], name='version_family_newest'),
         ),
         migrations.AddConstraint(
-            model_name='version',
-            constraint=models.UniqueConstraint(fields=('adapter', 'source_key'), name='version_source_key_unique'),
+            model_name='version', constraint=models.UniqueConstraint(fields=('adapter', 'source_key'), name='version_source_key_unique'),
         ),
         migrations.AddConstraint(
-            model_name='version',
-            constraint=models.CheckConstraint(condition=models.Q(('vetting__in', ['waiting', 'approved', 'rejected', 'quarantined', 'withdrawn'])), name='version_vetting_known'),
+            model_name='version', constraint=models.CheckConstraint(condition=models.Q(('vetting__in', ['waiting', 'approved', 'rejected', 'quarantined', 'withdrawn'])), name='version_vetting_known'),
         ),
         migrations.AddConstraint(
-            model_name='version',
-            constraint=models.CheckConstraint(condition=models.Q(('availability__in', ['present', 'gated', 'archived', 'gone'])), name='version_availability_known'),
+            model_name='version', constraint=models.CheckConstraint(condition=models.Q(('availability__in', ['present', 'gated', 'archived', 'gone'])), name='version_availability_known'),
         ),
         migrations.AddConstraint(
-            model_name='version',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('vetting', 'approved'), _negated=True), ('vetted_at__isnull', False), _connector='OR'), name='version_approved_has_date'),
+            model_name='version', constraint=models.CheckConstraint(condition=models.Q(models.Q(('vetting', 'approved'), _negated=True), ('vetted_at__isnull', False), _connector='OR'), name='version_approved_has_date'),
         ),
         migrations.AddConstraint(
-            model_name='version',
-            constraint=models.CheckConstraint(condition=models.Q(('availability', 'present'), ('availability_since__isnull', False), _connector='OR'), name='version_absence_has_date'),
+            model_name='version', constraint=models.CheckConstraint(condition=models.Q(('availability', 'present'), ('availability_since__isnull', False), _connector='OR'), name='version_absence_has_date'),
         ),
         migrations.AddIndex(
-            model_name='termsclaim',
-            index=models.Index(fields=['version', 'kind', 'superseded'], name='claim_current'),
+            model_name='termsclaim', index=models.Index(fields=['version', 'kind', 'superseded'], name='claim_current'),
         ),
         migrations.AddConstraint(
-            model_name='termsclaim',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['license', 'civitai_flags', 'base', 'rights'])), name='claim_kind_known'),
+            model_name='termsclaim', constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['license', 'civitai_flags', 'base', 'rights'])), name='claim_kind_known'),
         ),
         migrations.AddConstraint(
-            model_name='termsclaim',
-            constraint=models.CheckConstraint(condition=models.Q(('standing__in', ['declared', 'detected', 'decided'])), name='claim_standing_known'),
+            model_name='termsclaim', constraint=models.CheckConstraint(condition=models.Q(('standing__in', ['declared', 'detected', 'decided'])), name='claim_standing_known'),
         ),
         migrations.AddConstraint(
-            model_name='termsclaim',
-            constraint=models.UniqueConstraint(condition=models.Q(('superseded', False)), fields=('version', 'kind', 'standing', 'snapshot'), name='claim_once_per_source', nulls_distinct=False),
+            model_name='termsclaim', constraint=models.UniqueConstraint(condition=models.Q(('superseded', False)), fields=('version', 'kind', 'standing', 'snapshot'), name='claim_once_per_source', nulls_distinct=False),
         ),
         migrations.AddConstraint(
-            model_name='sample',
-            constraint=models.UniqueConstraint(fields=('version', 'blob'), name='sample_once_per_version'),
+            model_name='sample', constraint=models.UniqueConstraint(fields=('version', 'blob'), name='sample_once_per_version'),
         ),
         migrations.AddConstraint(
-            model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['approve', 'reject', 'withdraw', 'reopen'])), name='review_action_known'),
+            model_name='review', constraint=models.CheckConstraint(condition=models.Q(('action__in', ['approve', 'reject', 'withdraw', 'reopen'])), name='review_action_known'),
         ),
         migrations.AddConstraint(
-            model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('action__in', ['reject', 'withdraw']), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='review_refusal_has_reason'),
+            model_name='review', constraint=models.CheckConstraint(condition=models.Q(models.Q(('action__in', ['reject', 'withdraw']), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='review_refusal_has_reason'),
         ),
         migrations.AddConstraint(
-            model_name='file',
-            constraint=models.UniqueConstraint(fields=('version', 'blob'), name='file_once_per_version'),
+            model_name='file', constraint=models.UniqueConstraint(fields=('version', 'blob'), name='file_once_per_version'),
         ),
         migrations.AddConstraint(
-            model_name='file',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['stored', 'quarantined', 'withdrawn'])), name='file_state_known'),
+            model_name='file', constraint=models.CheckConstraint(condition=models.Q(('state__in', ['stored', 'quarantined', 'withdrawn'])), name='file_state_known'),
         ),
         migrations.AddConstraint(
-            model_name='file',
-            constraint=models.CheckConstraint(condition=models.Q(('state', 'stored'), models.Q(('reason', ''), _negated=True), _connector='OR'), name='file_kept_back_has_reason'),
+            model_name='file', constraint=models.CheckConstraint(condition=models.Q(('state', 'stored'), models.Q(('reason', ''), _negated=True), _connector='OR'), name='file_kept_back_has_reason'),
         ),
         migrations.AddConstraint(
-            model_name='check',
-            constraint=models.UniqueConstraint(fields=('version', 'code'), name='check_once_per_version'),
+            model_name='check', constraint=models.UniqueConstraint(fields=('version', 'code'), name='check_once_per_version'),
         ),
         migrations.AddConstraint(
-            model_name='check',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['ok', 'warn', 'todo', 'fail'])), name='check_outcome_known'),
+            model_name='check', constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['ok', 'warn', 'todo', 'fail'])), name='check_outcome_known'),
         ),
     ]

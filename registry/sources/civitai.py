@@ -78,7 +78,7 @@ def _sha256(file: dict[str, Any]) -> str:
 
 def _claims(document: RawDocument, model: dict[str, Any]) -> list[ListedClaim]:
     claims = []
-    stated = {name: model[name] for name in FLAGS if name in model}
+    stated: dict[str, Any] = {name: model[name] for name in FLAGS if name in model}
     if stated:
         wording = line(json.dumps(json_value(stated), sort_keys=True, ensure_ascii=False), 2000)
         claims.append(ListedClaim(ClaimKind.CIVITAI_FLAGS, _flags(stated), wording, document))

@@ -179,7 +179,15 @@ def _listing(items: list[Found], top: Path) -> Listing:
         versions[slot].files.append(ListedFile(item.path, line(item.path.name, 300) or "unnamed"))
         _add_readings(versions[slot], item)
     listing.versions = list(versions.values())
+    for version in listing.versions:
+        # A file named like its adapter tells nothing about the version.
+        if _bare(version.name) == _bare(listing.name):
+            version.name = "v1"
     return listing
+
+
+def _bare(name: str) -> str:
+    return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
 def _version(item: Found, key: str) -> ListedVersion:

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.core.management import call_command
 from PIL import Image
 
+from registry import jobs
 from registry.licensing.errors import UnknownLicense
 from registry.models import (
     Adapter,
@@ -373,3 +374,19 @@ def test_the_command_fails_when_nothing_is_usable(tmp_path: Path) -> None:
         call_command("ingest", str(tmp_path), "--json", stdout=out, stderr=err)
     assert json.loads(out.getvalue())["adapters"] == []
     assert "empty_file" in err.getvalue()
+
+
+def test_an_ingest_can_be_left_to_a_worker(tmp_path: Path) -> None:
+    write_lora(tmp_path / "ink.safetensors")
+    job = jobs.enqueue("registry.ingest", "test", payload={"source": str(tmp_path), "actor": "mika"})
+    jobs.run_next("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.progress_done, job.progress_total) == ("done", 1, 1)
+    assert AuditEvent.objects.get(action="ingest").actor == "mika"
+
+
+def test_a_job_whose_source_is_gone_fails_for_good(tmp_path: Path) -> None:
+    job = jobs.enqueue("registry.ingest", "test", payload={"source": str(tmp_path / "gone")})
+    jobs.run_next("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_code, job.attempt) == ("failed", "path_not_found", 1)

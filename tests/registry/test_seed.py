@@ -16,7 +16,8 @@ from registry.licensing import base_models as table
 from registry.licensing.table import LICENSES
 from registry.models import BaseModel, License
 from registry.seed import seed
-from registry.verdicts import licensing_base
+from registry.verdicts import licensing_base, verdict_for
+from tests.factories import ClaimFactory, VersionFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -104,3 +105,14 @@ def test_a_base_is_found_by_the_names_upstreams_use(name: str, host: str, family
 def test_a_name_that_is_in_no_table_finds_nothing(name: str) -> None:
     seed()
     assert find_base(name) is None
+
+
+def test_a_base_that_becomes_known_settles_the_versions_that_named_it() -> None:
+    version = VersionFactory.create(declared_base="kura/toybox", base_declared=None)
+    ClaimFactory.create(version=version, value="MIT")
+    seed()
+    version.refresh_from_db()
+    assert version.base_declared is not None and version.base_declared.slug == "kura-toybox"
+    assert verdict_for(version, "use_privately", {}).outcome == "allowed"
+    assert version.checks.get(code="base_known").outcome == "ok"
+    assert version.changes.count() == 1

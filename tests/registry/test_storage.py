@@ -144,9 +144,7 @@ def test_what_a_killed_process_left_is_removed_after_a_day(blobs: Path) -> None:
     assert new.exists() and not old.exists()
 
 
-def test_a_storage_that_is_no_folder_gives_a_checked_local_copy(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_a_storage_that_is_no_folder_gives_a_checked_local_copy(settings: Settings, tmp_path: Path) -> None:
     settings.STORAGES = {
         **settings.STORAGES,
         "blobs": {"BACKEND": "django.core.files.storage.InMemoryStorage"},

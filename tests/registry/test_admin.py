@@ -1,0 +1,103 @@
+"""The admin pages: every list opens, bases can be edited with a trace, upstream rows cannot."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from registry.models import AuditEvent, BaseModel, Change, License, TermsClaim, Version
+from registry.verdicts import profile_of
+from tests.factories import (
+    ClaimFactory,
+    FileFactory,
+    InspectionFactory,
+    SnapshotFactory,
+    VersionFactory,
+)
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
+
+MODELS = [model for model in apps.get_app_config("registry").get_models() if admin.site.is_registered(model)]
+
+
+@pytest.fixture
+def site(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("mika"))
+    return client
+
+
+@pytest.fixture
+def version() -> Version:
+    version = VersionFactory.create(base_declared=BaseModel.objects.get(slug="kura-toybox"))
+    InspectionFactory.create(blob=FileFactory.create(version=version).blob)
+    ClaimFactory.create(version=version)
+    SnapshotFactory.create(body=b"\xff\x00 not text")
+    version.terms_profile = profile_of(version)
+    version.save()
+    return version
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_list_and_every_page_opens(site: Client, version: Version, model: type) -> None:
+    name = f"admin:registry_{model.__name__.lower()}"
+    assert site.get(reverse(f"{name}_changelist"), {"q": "a"}).status_code == 200
+    for row in model._default_manager.all()[:3]:  # type: ignore[attr-defined]
+        assert site.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
+
+
+def test_what_came_from_upstream_cannot_be_changed_or_deleted(site: Client, version: Version) -> None:
+    change = reverse("admin:registry_version_change", args=[version.pk])
+    assert site.post(change, {"name": "other"}).status_code == 403
+    delete = reverse("admin:registry_version_delete", args=[version.pk])
+    assert site.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_an_edited_base_leaves_a_trace_and_its_versions_follow(site: Client, version: Version) -> None:
+    base = BaseModel.objects.get(slug="kura-toybox")
+    other = License.objects.get(license_id="CC-BY-NC-4.0", current=True)
+    before = version.terms_profile
+    aliases = list(base.aliases.all())
+    form: dict[str, object] = {
+        "parent": base.parent_id,
+        "slug": base.slug,
+        "name": base.name,
+        "family": base.family,
+        "weights": base.weights,
+        "license": other.pk,
+        "aliases-TOTAL_FORMS": len(aliases),
+        "aliases-INITIAL_FORMS": len(aliases),
+    }
+    for number, alias in enumerate(aliases):
+        row = {"id": alias.pk, "base_model": base.pk, "host": alias.host, "name": alias.name}
+        form |= {f"aliases-{number}-{key}": value for key, value in row.items()}
+    answer = site.post(reverse("admin:registry_basemodel_change", args=[base.pk]), form)
+    assert answer.status_code == 302
+    event = AuditEvent.objects.get(subject=f"base_model:{base.pk}")
+    assert (event.actor, event.action, event.data) == ("mika", "edit", {"fields": ["license"]})
+    version.refresh_from_db()
+    assert version.terms_profile != before
+    assert version.terms_profile is not None
+    assert version.terms_profile.terms["base_license"] == "CC-BY-NC-4.0"
+    assert Change.objects.get().kind == "version_updated"
+
+
+def test_a_corrected_license_link_is_a_new_revision(site: Client) -> None:
+    row = License.objects.get(license_id="CC0-1.0", current=True)
+    address = reverse("admin:registry_license_change", args=[row.pk])
+    answer = site.post(address, {"name": row.name, "url": "https://example.org/cc0"})
+    assert answer.status_code == 302
+    revisions = License.objects.filter(license_id="CC0-1.0").order_by("revision")
+    assert [(each.revision, each.current, each.url) for each in revisions] == [
+        (1, False, row.url),
+        (2, True, "https://example.org/cc0"),
+    ]
+    assert AuditEvent.objects.get(subject="license:CC0-1.0").actor == "mika"
+    assert site.post(address, {"name": "old", "url": ""}).status_code == 403
+
+
+def test_nobody_can_write_claims_in_the_admin(site: Client, version: Version) -> None:
+    assert TermsClaim not in admin.site._registry
