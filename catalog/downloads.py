@@ -120,7 +120,7 @@ def send_blob(
     }
     backend = backend or settings.DOWNLOAD_BACKEND
     if backend == "xaccel":
-        # nginx answers ranges and conditions by its own entity tag, so ours goes under another name. Of our
+        # nginx answers ranges by its own entity tag, so ours goes under another name. Of our other
         # headers it keeps the type, the disposition and the cache control; docs/api.md shows how to keep more.
         headers["X-Accel-Redirect"] = settings.XACCEL_PREFIX + blob_name(blob.sha256)
         headers["X-Linked-ETag"] = entity_tag(blob.sha256)
