@@ -121,7 +121,7 @@ def send_blob(
     backend = backend or settings.DOWNLOAD_BACKEND
     if backend == "xaccel":
         # nginx answers ranges by its own entity tag, so ours goes under another name. Of our other
-        # headers it keeps the type, the disposition and the cache control; docs/api.md shows how to keep more.
+        # headers it keeps type, disposition and cache control; docs/api.md shows how to keep more.
         headers["X-Accel-Redirect"] = settings.XACCEL_PREFIX + blob_name(blob.sha256)
         headers["X-Linked-ETag"] = entity_tag(blob.sha256)
         return HttpResponse(headers=headers)
