@@ -101,6 +101,7 @@ def _decode(query: SearchQuery) -> tuple[Any, int]:
             or "\0" in key
         ):
             raise ValueError(sort)
+        key.encode()  # a lone surrogate comes through JSON and is no text
         if sort == "name":
             return key, pk
         created = datetime.fromisoformat(key)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import random
 from datetime import timedelta
 
@@ -187,6 +189,16 @@ def test_a_key_that_is_not_ours_is_a_bad_query(after: str) -> None:
     with pytest.raises(BadQuery) as caught:
         search(SearchQuery(after=after))
     assert caught.value.parameter == "after"
+
+
+@pytest.mark.parametrize("key", ["\ud800", "a\0b", "", 5, None])
+def test_a_forged_key_is_a_bad_query_or_an_ordinary_page(key: object) -> None:
+    forged = base64.urlsafe_b64encode(json.dumps(["name", key, 1]).encode()).decode().rstrip("=")
+    if key == "":
+        assert search(SearchQuery(sort="name", after=forged)).hits == []
+        return
+    with pytest.raises(BadQuery):
+        search(SearchQuery(sort="name", after=forged))
 
 
 def crowd(seed: int) -> None:
