@@ -43,6 +43,8 @@ export class Compare {
   }
 
   setMode(mode) {
+    // A hidden slider would take the focus, and with it every key, out of the stage.
+    if (mode !== "slider" && document.activeElement === this.handle) this.stage.focus();
     this.mode = mode;
     this.stage.dataset.mode = mode;
     const radio = this.stage.querySelector(`[name=mode][value="${mode}"]`);

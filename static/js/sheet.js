@@ -45,6 +45,7 @@ function open(table, stage, help) {
     for (const node of stage.querySelectorAll("[data-show]")) node.textContent = link.dataset[node.dataset.show] || "–";
     stage.querySelector("[data-copy-cell]").dataset.copy = link.dataset.parameters;
     ladder.replaceChildren(...row.map((other, index) => rung(other, index)));
+    ladder.children[at.cell].scrollIntoView({ block: "nearest", inline: "center" });
     history.replaceState(null, "", `#${link.id}`);
   }
 

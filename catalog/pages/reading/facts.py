@@ -28,7 +28,7 @@ def facts_of(version: Version, inspection: Inspection | None, claims: Iterable[T
     """The lines of the facts table of one version."""
     data: dict[str, Any] = inspection.data if inspection is not None else {}
     current = [claim for claim in claims if not claim.superseded]
-    return [
+    lines = [
         _base(version, data),
         _claimed(_("License of the adapter"), current, ClaimKind.LICENSE),
         _claimed(_("Civitai permissions"), current, ClaimKind.CIVITAI_FLAGS),
@@ -37,8 +37,10 @@ def facts_of(version: Version, inspection: Inspection | None, claims: Iterable[T
         Fact(_("Modules"), detected=str(inspection.modules) if inspection else ""),
         Fact(_("Key dialect"), detected=inspection.dialect if inspection else ""),
         Fact(_("Trigger words"), declared=", ".join(version.trigger_words), detected=_trained_words(data)),
-        *_claims_of(_("Rights in the material"), current, ClaimKind.RIGHTS),
+        _claimed(_("Rights in the material"), current, ClaimKind.RIGHTS),
     ]
+    # The base and the license are asked for by everyone: their silence is worth a line, that of others is not.
+    return [line for number, line in enumerate(lines) if number < 2 or line.declared or line.detected or line.decided]
 
 
 def _base(version: Version, data: dict[str, Any]) -> Fact:
@@ -80,12 +82,6 @@ def _claimed(name: str, claims: list[TermsClaim], kind: ClaimKind) -> Fact:
         conflict=len(declared) > 1 and not decided,
         claims=mine,
     )
-
-
-def _claims_of(name: str, claims: list[TermsClaim], kind: ClaimKind) -> list[Fact]:
-    """A line only where somebody said something at all."""
-    fact = _claimed(name, claims, kind)
-    return [fact] if fact.claims else []
 
 
 def claim_text(claim: TermsClaim) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -32,6 +32,8 @@ SHOWN_ACTS = ("use_privately", "generate_and_sell_images", "run_as_paid_service"
 def review(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """GET shows the version (the oldest waiting one unless chosen); POST decides and shows the next one."""
     place = read_place(pk)
+    if pk is not None and place.version is None:
+        raise Http404(_("That version does not exist."))
     if request.method == "POST":
         return _decide(request, place)
     return _show(request, place, DecisionForm())
@@ -41,7 +43,7 @@ def _decide(request: HttpRequest, place: QueuePlace) -> HttpResponse:
     form = DecisionForm(request.POST)
     version = place.version
     if version is None:
-        messages.error(request, _("That version does not exist."))
+        # The last one was decided by somebody else meanwhile.
         return _next(request, None)
     if not form.is_valid():
         return _show(request, place, form, status=422)

@@ -15,6 +15,7 @@ from catalog.search import index
 from inference.models import Cell, Sheet, SheetCell, SheetState
 from inference.services import record_check
 from inference.recipes import Role, SheetPlan, Trigger, get_recipe
+from registry.licensing import BASE_MODELS, LICENSES
 from registry.models import (
     Adapter,
     BaseModel,
@@ -23,6 +24,7 @@ from registry.models import (
     Creator,
     File,
     Inspection,
+    License,
     Snapshot,
     Source,
     TermsClaim,
@@ -46,7 +48,7 @@ CLOSED_FLAGS = {**OPEN_FLAGS, "allowCommercialUse": []}
 def paint(row: int, weight: float | None) -> Image.Image:
     """A small picture that differs by row and changes with the weight."""
     shift = int(150 * (weight or 0))
-    return Image.new("RGB", (16, 16), ((40 * row) % 256, 200 - shift, 60 + shift))
+    return Image.new("RGB", (16, 16), (90 * (row % 2), 200 - shift, 60 + shift))
 
 
 def make_adapter(
@@ -65,9 +67,9 @@ def make_adapter(
     creator: str = "mika",
     effect: float = 0.31,
 ) -> Version:
-    """One adapter with one version; what is not asked for is plain and sound. Needs the seeded tables."""
+    """One adapter with one version; what is not asked for is plain and sound."""
     key = hashlib.sha256(name.encode()).hexdigest()
-    model = BaseModel.objects.filter(slug=base).first()
+    model = BaseModel.objects.filter(slug=base).first() or make_base(base)
     who, _ = Creator.objects.get_or_create(source=Source.FOLDER, name=creator)
     adapter = Adapter.objects.create(
         creator=who,
@@ -123,11 +125,26 @@ def make_file(version: Version, name: str, algorithm: str = "lora", rank: int = 
     return blob
 
 
-def claim(version: Version, kind: str, value: Any) -> TermsClaim:
+def make_base(slug: str) -> BaseModel:
+    """A base model of the license table with its license and its family; quicker than filling all tables."""
+    known = BASE_MODELS[slug]
+    row = LICENSES.get(known.license or "")
+    license_ = None
+    if row is not None:
+        values = {"name": row.name, "sha256": row.sha256, "revision": row.revision}
+        license_, _ = License.objects.get_or_create(license_id=row.id, defaults=values)
+    family, _ = BaseModel.objects.get_or_create(
+        slug=f"{known.family}-family", defaults={"name": f"{known.family} family", "family": known.family}
+    )
+    fields = {"name": known.name, "family": known.family, "parent": family, "license": license_}
+    return BaseModel.objects.get_or_create(slug=slug, defaults=fields)[0]
+
+
+def claim(version: Version, kind: str, value: Any, url: str = "file:card.json") -> TermsClaim:
     """A statement with the snapshot it was read from."""
     body = repr(value).encode()
     snapshot, _ = Snapshot.objects.get_or_create(
-        url="file:card.json", sha256=hashlib.sha256(body).hexdigest(), defaults={"body": body}
+        url=url, sha256=hashlib.sha256(body).hexdigest(), defaults={"body": body}
     )
     return TermsClaim.objects.create(
         version=version, kind=kind, value=value, wording=str(value), snapshot=snapshot
@@ -166,21 +183,25 @@ def make_sheet(
             }
         ],
     )
-    places = []
+    places: list[SheetCell] = []
+    cells: dict[str, Cell] = {}
+    images: dict[bytes, Blob] = {}
     for row in range(len(plan.rows)):
         for column, head in enumerate(plan.columns):
             shown = None if head.role is Role.BASE else head.weight
-            image = store_bytes(_png(painter(row, shown)), container="png")
+            data = _png(painter(row, shown))
+            images[data] = images.get(data) or store_bytes(data, container="png")
             # Bases are shared by all adapters, as in real sheets.
             owner = "base" if shown is None else version.pk
             key = hashlib.sha256(f"{owner} {row} {head.role} {shown}".encode()).hexdigest()
-            cell, _ = Cell.objects.get_or_create(key=key, defaults={"inputs": {}, "image": image})
+            cells[key] = Cell(key=key, inputs={}, image=images[data])
             metrics = {} if shown is None else {"effect": round(shown * effect / 0.8, 3)}
             places.append(
                 SheetCell(
-                    sheet=sheet, cell=cell, row=row, column=column, role=str(head.role), metrics=metrics
+                    sheet=sheet, cell_id=key, row=row, column=column, role=str(head.role), metrics=metrics
                 )
             )
+    Cell.objects.bulk_create(cells.values(), ignore_conflicts=True)
     SheetCell.objects.bulk_create(places)
     record_check(version)
     return sheet

@@ -1,0 +1,63 @@
+"""Each page asks the database a fixed number of questions, however much it shows."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from registry.models import ReviewAction, Version, Vetting
+from registry.vetting import review
+from tests.catalog.pages.rows import CLOSED_FLAGS, OPEN_FLAGS, claim, make_adapter, make_file, make_reviewer
+
+pytestmark = pytest.mark.database
+
+# The most a page may ask, signed in (four of them are about the session and the user). Raise one only with a reason: it is what keeps pages fast with many rows.
+LIMITS = {"home": 40, "browse": 24, "table": 24, "adapter": 24, "sheet": 7, "review": 32, "licenses": 4, "license": 4}
+
+
+def count(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200
+    return len(asked)
+
+
+def addresses(version: Version) -> dict[str, str]:
+    return {
+        "home": "/",
+        "browse": "/browse/?act=generate_and_sell_images",
+        "table": "/browse/?act=generate_and_sell_images&view=table",
+        "adapter": f"/adapters/{version.adapter_id}/",
+        "sheet": f"/sheets/{version.sheets.get().pk}/",
+        "review": f"/review/{version.pk}/",
+        "licenses": "/licenses/",
+        "license": "/licenses/CC-BY-4.0/",
+    }
+
+
+def grow(version: Version) -> None:
+    """Much more of everything a page lists."""
+    for number in range(5):
+        flags = [OPEN_FLAGS, CLOSED_FLAGS][number % 2]
+        make_adapter(f"More {number}", flags=flags, tags=(f"tag {number}",), sheet=number < 2)
+        Version.objects.create(adapter=version.adapter, source_key=str(number), name=f"v{number}")
+        make_file(version, f"Part {number}")
+        claim(version, "license", "CC-BY-4.0", url=f"file:{number}.json")
+    who = make_reviewer("second")
+    for action in (ReviewAction.WITHDRAW, ReviewAction.REOPEN, ReviewAction.APPROVE) * 3:
+        review(version, who, action, "one more look")
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_page_asks_no_more_when_there_is_more_to_show(
+    desk: Client, version: Version, name: str
+) -> None:
+    make_adapter("Waiting", vetting=Vetting.WAITING)
+    address = addresses(version)[name]
+    count(desk, address)
+    before = count(desk, address)
+    grow(version)
+    after = count(desk, address)
+    assert after <= before
+    assert after <= LIMITS[name]
