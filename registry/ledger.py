@@ -18,7 +18,10 @@ def audit(actor: str, action: str, subject: str, **data: Any) -> AuditEvent:
 
 
 def note_change(version: Version, kind: str) -> Change:
-    """Append to the change log; call it last within a transaction.
+    """Append to the change log; call it last within a transaction, when its rows are locked already.
+
+    Kinds: version_added, version_updated, and after a review version_approved, version_rejected,
+    version_withdrawn, version_waiting, version_quarantined.
 
     Readers follow the log by id. Ids are given out before commits, so two writers could commit 8 before
     7 and a reader would never see 7. Writers therefore queue here until the one before has committed.

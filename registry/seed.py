@@ -71,10 +71,9 @@ def seed() -> Seeded:
     _aliases(bases, done)
     if done.base_models or done.aliases:
         # Versions that were there before follow: newly known names, and what their bases' licenses say now.
-        recognized = recognize_declared()
-        refresh(versions_on(bases.values()))
-        for version in recognized:
+        for version in recognize_declared():
             assess(version)
+        refresh(versions_on(bases.values()))
     if not done.nothing:
         audit(
             ACTOR,

@@ -18,6 +18,7 @@ from registry.sources.folder import Failure
 from registry.sources.listing import ListedClaim, ListedVersion
 from registry.sources.pictures import check_picture
 from registry.sources.save import Saved, StoredFile, StoredSample, content_key, save_version
+from registry.sources.text import shown
 from registry.weights.container import open_container
 from registry.weights.digests import Digests
 from registry.weights.inspection import inspect_file
@@ -138,7 +139,7 @@ def _note(saved: Saved, listed: ListedVersion, files: Sequence[StoredFile], repo
     for file in files:
         report.skipped.append(
             {
-                "source": str(next(item.path for item in listed.files if item.name == file.name)),
+                "source": shown(next(item.path for item in listed.files if item.name == file.name)),
                 "code": "already_stored",
                 "adapter": version.adapter_id,
                 "version": version.pk,
@@ -154,7 +155,7 @@ def _store_files(listed: ListedVersion, report: Report) -> Iterator[StoredFile]:
         except storage.StorageFull:
             raise
         except KuraError as error:
-            report.failed.append(Failure(str(file.path), error))
+            report.failed.append(Failure(shown(file.path), error))
 
 
 def _store_file(path: Path, name: str) -> StoredFile:
@@ -198,4 +199,4 @@ def _store_samples(listed: ListedVersion, report: Report) -> Iterator[StoredSamp
         except storage.StorageFull:
             raise
         except KuraError as error:
-            report.failed.append(Failure(str(sample.path), error))
+            report.failed.append(Failure(shown(sample.path), error))

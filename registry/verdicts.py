@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
+from django.db import transaction
+
 from registry.bases import read_base
 from registry.checks import family_candidates, latest_inspections
 from registry.ledger import note_change
@@ -39,20 +41,23 @@ def profile_of(version: Version) -> TermsProfile:
     return profile
 
 
+@transaction.atomic
 def refresh(versions: Iterable[Version]) -> int:
     """Bring the profiles of these versions up to date, each noted in the change log; how many changed.
 
     For whoever changes what terms rest on: a base model's license or family, a decided claim.
     """
-    changed = 0
-    for version in versions:
+    changed = []
+    for version in sorted(versions, key=lambda version: version.pk):
         profile = profile_of(version)
         if profile.pk != version.terms_profile_id:
             version.terms_profile = profile
             version.save(update_fields=["terms_profile", "updated"])
-            note_change(version, "version_updated")
-            changed += 1
-    return changed
+            changed.append(version)
+    # Only now: whoever holds the log's lock must not wait for a row that somebody else has locked.
+    for version in changed:
+        note_change(version, "version_updated")
+    return len(changed)
 
 
 def verdict_for(version: Version, act: str, facts: Mapping[str, object]) -> Verdict:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from registry.sources.errors import SourceNotSupported
+from registry.sources.errors import PathNotFound, SourceNotSupported
 from registry.sources.folder import Findings, list_path
 
 Reader = Callable[[str], Findings]
@@ -37,4 +37,7 @@ def read_source(source: str) -> Findings:
     for pattern, reader in READERS:
         if pattern.match(source):
             return reader(source)
+    if not source.strip():
+        # An empty path would mean the folder the program happens to run in.
+        raise PathNotFound("No path is given.")
     return list_path(Path(source).expanduser())

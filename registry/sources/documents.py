@@ -10,6 +10,7 @@ import yaml
 
 from registry.sources.errors import SidecarTooLarge, SidecarUnreadable
 from registry.sources.listing import RawDocument
+from registry.sources.text import file_name
 
 LARGEST = 8 * 1024 * 1024
 LARGEST_FRONT_MATTER = 256 * 1024
@@ -17,14 +18,18 @@ LARGEST_FRONT_MATTER = 256 * 1024
 
 def read_document(path: Path, media_type: str) -> RawDocument:
     """The sidecar's bytes as they are. Raises SidecarUnreadable, SidecarTooLarge."""
+    name = file_name(path)
     try:
+        # To open a named pipe would wait for its writer.
+        if not path.is_file():
+            raise SidecarUnreadable(f"{name} is not a plain file.")
         with path.open("rb") as file:
             body = file.read(LARGEST + 1)
     except OSError as error:
-        raise SidecarUnreadable(f"{path.name}: {error.strerror or 'it could not be read'}.") from None
+        raise SidecarUnreadable(f"{name}: {error.strerror or 'it could not be read'}.") from None
     if len(body) > LARGEST:
-        raise SidecarTooLarge(f"{path.name} is larger than {LARGEST // 2**20} MiB.")
-    return RawDocument(url=f"file:{path.name}"[:2000], body=body, media_type=media_type)
+        raise SidecarTooLarge(f"{name} is larger than {LARGEST // 2**20} MiB.")
+    return RawDocument(url=f"file:{name}", body=body, media_type=media_type)
 
 
 def json_object(document: RawDocument) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from registry.sources.documents import read_document
 from registry.sources.errors import NoAdaptersFound, NotAnAdapter, PathNotFound
 from registry.sources.listing import ListedFile, ListedSample, ListedVersion, Listing, RawDocument, Reading
 from registry.sources.sidecars import Beside, first_filled, sidecars_of
-from registry.sources.text import line
+from registry.sources.text import file_name, shown
 
 WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
@@ -57,16 +57,20 @@ class Findings:
 
 def list_path(path: Path) -> Findings:
     """The adapters in a file or below a folder. Raises PathNotFound, NoAdaptersFound."""
-    if path.is_file():
-        present = {entry.name: entry for entry in sorted(path.parent.iterdir()) if entry.is_file()}
-        found, failures = _read([(path, present)])
-        return Findings(_group(found, path.parent), failures)
-    if not path.is_dir():
-        raise PathNotFound(f"{path} does not exist or may not be read.")
+    try:
+        if path.is_file():
+            beside = {entry.name: entry for entry in sorted(path.parent.iterdir()) if entry.is_file()}
+            found, failures = _read([(path, beside)])
+            return Findings(_group(found, path.parent), failures)
+        there = path.is_dir()
+    except OSError as error:
+        raise PathNotFound(f"{shown(path)}: {error.strerror or 'it could not be read'}.") from None
+    if not there:
+        raise PathNotFound(f"{shown(path)} does not exist or may not be read.")
     failures = []
     candidates = list(_walk(path, failures))
     if not candidates and not failures:
-        raise NoAdaptersFound(f"{path} holds no file named {', '.join(WEIGHTS)}.")
+        raise NoAdaptersFound(f"{shown(path)} holds no file named {', '.join(WEIGHTS)}.")
     found, unreadable = _read(candidates)
     return Findings(_group(found, path), failures + unreadable)
 
@@ -75,15 +79,17 @@ def _walk(top: Path, failures: list[Failure]) -> Iterator[tuple[Path, dict[str, 
     """Weights files below `top` in a stable order, each with the files of its folder; nothing hidden."""
 
     def unreadable(error: OSError) -> None:
-        cause = PathNotFound(f"{error.filename}: {error.strerror or 'it could not be read'}.")
-        failures.append(Failure(str(error.filename), cause))
+        folder = shown(Path(error.filename))
+        cause = PathNotFound(f"{folder}: {error.strerror or 'it could not be read'}.")
+        failures.append(Failure(folder, cause))
 
     for root, folders, names in os.walk(top, onerror=unreadable):
         folder = Path(root)
         if "model_index.json" in names:
             # A diffusers pipeline: its parts are base model weights, one line says it for all of them.
             folders.clear()
-            failures.append(Failure(root, NotAnAdapter(f"{folder.name} is a whole diffusers pipeline.")))
+            told = NotAnAdapter(f"{file_name(folder)} is a whole diffusers pipeline.")
+            failures.append(Failure(shown(folder), told))
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         present = {name: folder / name for name in sorted(names)}
@@ -99,13 +105,13 @@ def _read(candidates: list[tuple[Path, dict[str, Path]]]) -> tuple[list[Found], 
     cards: dict[Path, tuple[RawDocument | None, Reading | None]] = {}
     for path, present in candidates:
         item = Found(path, present=present)
-        beside = Beside(path.name, cache(lambda path=path: _sha256(path)))  # type: ignore[misc]
+        beside = Beside(file_name(path), cache(lambda path=path: _sha256(path)))  # type: ignore[misc]
         for kind, sidecar in sidecars_of(path, present):
             try:
                 item.documents.append(document := read_document(sidecar, kind.media_type))
                 item.readings.append(kind.read(document, beside))
             except KuraError as error:
-                failures.append(Failure(str(sidecar), error))
+                failures.append(Failure(shown(sidecar), error))
         if CARD in present:
             card = present[CARD]
             if card not in cards:
@@ -127,13 +133,15 @@ def _read_card(path: Path, failures: list[Failure]) -> tuple[RawDocument | None,
         document = read_document(path, "text/markdown")
         reading = read_card(document)
     except KuraError as error:
-        failures.append(Failure(str(path), error))
+        failures.append(Failure(shown(path), error))
         return document, None
     return (document, reading) if reading else (None, None)
 
 
 def _sha256(path: Path) -> str:
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
@@ -162,7 +170,7 @@ def _listing(items: list[Found], top: Path) -> Listing:
     listing = Listing(
         source=first_filled(readings, "source") or Source.FOLDER,
         source_key=first_filled(readings, "adapter_key") or None,
-        name=first_filled(readings, "name") or line(own_name, 300) or "unnamed",
+        name=first_filled(readings, "name") or file_name(Path(own_name)),
         source_url=first_filled(readings, "url") or "",
         creator=first_filled(readings, "creator") or "",
         creator_url=first_filled(readings, "creator_url") or "",
@@ -176,7 +184,7 @@ def _listing(items: list[Found], top: Path) -> Listing:
         slot = f"id {key}" if key else f"path {item.path}"
         if slot not in versions:
             versions[slot] = _version(item, key)
-        versions[slot].files.append(ListedFile(item.path, line(item.path.name, 300) or "unnamed"))
+        versions[slot].files.append(ListedFile(item.path, file_name(item.path)))
         _add_readings(versions[slot], item)
     listing.versions = list(versions.values())
     for version in listing.versions:
@@ -194,7 +202,7 @@ def _version(item: Found, key: str) -> ListedVersion:
     readings = item.readings
     return ListedVersion(
         source_key=key or None,
-        name=first_filled(readings, "version_name") or line(item.path.stem, 200) or "unnamed",
+        name=first_filled(readings, "version_name") or file_name(Path(item.path.stem), 200),
         notes=first_filled(readings, "notes") or "",
         trigger_words=first_filled(readings, "trigger_words") or [],
         declared_base=first_filled(readings, "base") or "",

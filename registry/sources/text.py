@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 # PostgreSQL text cannot hold U+0000, UTF-8 cannot hold lone surrogates; other control characters and
@@ -23,6 +25,16 @@ def line(value: object, limit: int) -> str:
     if not isinstance(value, str):
         return ""
     return " ".join(_UNSAFE.sub("", value[: limit * 4]).split())[:limit].rstrip()
+
+
+def file_name(path: Path, limit: int = 300) -> str:
+    """The file's name as clean text; bytes that are no UTF-8 show as a replacement sign."""
+    return line(os.fsencode(path.name).decode("utf-8", errors="replace"), limit) or "unnamed"
+
+
+def shown(path: Path) -> str:
+    """The whole path, for a report; always text that can be printed."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def text(value: object, limit: int = _LONGEST_TEXT) -> str:
