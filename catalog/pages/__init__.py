@@ -1,1 +1,1 @@
-"""What people see: home, browse, adapter, sheet, review queue, licenses; each page one bounded set of queries."""
+"""What people see: home, browse, adapter, sheet, review queue, licenses; each a bounded set of queries."""

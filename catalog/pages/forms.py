@@ -25,7 +25,9 @@ class FactsForm(forms.Form):
         label=_("Yearly revenue of the whole group, USD"), required=False, min_value=0, max_value=10**15
     )
     mau = forms.IntegerField(label=_("Monthly active users"), required=False, min_value=0, max_value=10**11)
-    team_size = forms.IntegerField(label=_("People in the team"), required=False, min_value=0, max_value=10**7)
+    team_size = forms.IntegerField(
+        label=_("People in the team"), required=False, min_value=0, max_value=10**7
+    )
     territory = forms.CharField(label=_("Country (such as JP, US or EU)"), required=False, max_length=10)
     host = forms.CharField(label=_("Where it runs (own, civitai, …)"), required=False, max_length=60)
     commercial = forms.ChoiceField(label=_("Commercial purpose"), required=False, choices=_YES_NO)
@@ -56,7 +58,7 @@ class FactsForm(forms.Form):
         return code.upper()
 
     def facts(self) -> dict[str, Any]:
-        """The facts that were stated, in the licensing engine's words; what is invalid counts as not stated."""
+        """The stated facts, in the licensing engine's words; what is invalid counts as not stated."""
         self.is_valid()
         stated: dict[str, Any] = {}
         for name, value in self.cleaned_data.items():

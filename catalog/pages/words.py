@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from registry.licensing import ACTS, CONDITIONS, REASONS
@@ -59,15 +59,34 @@ CONFIDENCES: Final[dict[str, str | Promise]] = {
     "from_memory": _("Not read again; treat with care"),
 }
 
+# What the gates write when there is nothing to name. They store English; pages translate it when they show it.
+CHECK_SENTENCES: Final = (
+    gettext_noop("No sheet has been rendered yet."),
+    gettext_noop("No file is a pickle."),
+    gettext_noop("Only pickles: loading one runs code."),
+    gettext_noop("No file that can be read without running it."),
+    gettext_noop("The safetensors reader accepts every file."),
+    gettext_noop("The weights have not been read."),
+    gettext_noop("Every weight that was read is a finite number."),
+    gettext_noop("The weights do not settle which family they are for."),
+    gettext_noop("Nothing contradicts the stated base."),
+    gettext_noop("Nobody stated the base and the weights do not tell it."),
+    gettext_noop("Nothing says under which terms the adapter is given."),
+    gettext_noop("Nobody has looked at the rights in the training material."),
+    gettext_noop("The comparison sheet shows nothing that stands out."),
+    gettext_noop("The comparison sheet is not rendered yet."),
+)
+
 FAMILIES: Final[dict[str, str]] = {
-    "sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL", "sd3_medium": "SD 3 Medium", "sd35_medium": "SD 3.5 Medium",
-    "sd35_large": "SD 3.5 Large", "flux1": "FLUX.1", "flux2_dev": "FLUX.2 [dev]", "qwen_image": "Qwen-Image",
-    "z_image": "Z-Image", "chroma": "Chroma", "toybox": "Toybox",
+    "sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL", "sd3_medium": "SD 3 Medium",
+    "sd35_medium": "SD 3.5 Medium", "sd35_large": "SD 3.5 Large", "flux1": "FLUX.1",
+    "flux2_dev": "FLUX.2 [dev]", "qwen_image": "Qwen-Image", "z_image": "Z-Image", "chroma": "Chroma",
+    "toybox": "Toybox",
 }  # fmt: skip
 
 ALGORITHMS: Final[dict[str, str]] = {
-    "lora": "LoRA", "locon": "LoCon", "loha": "LoHa", "lokr": "LoKr", "ia3": "(IA)³", "oft": "OFT", "boft": "BOFT",
-    "glora": "GLoRA", "full": "Full difference", "mixed": "Mixed",
+    "lora": "LoRA", "locon": "LoCon", "loha": "LoHa", "lokr": "LoKr", "ia3": "(IA)³", "oft": "OFT",
+    "boft": "BOFT", "glora": "GLoRA", "full": "Full difference", "mixed": "Mixed",
 }  # fmt: skip
 
 
@@ -82,7 +101,7 @@ def status(code: str) -> str:
 
 
 def layer(code: str) -> str:
-    """The name of a layer with its name or number. A version is one adapter, so `adapter:1` needs no number."""
+    """A layer with its name or number. A version is one adapter, so `adapter:1` needs no number."""
     kind, _sep, which = code.partition(":")
     name = str(LAYERS.get(kind, kind))
     return name if which in ("", "1") else f"{name} {which}"

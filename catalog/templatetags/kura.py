@@ -127,4 +127,6 @@ def vetting_icon(vetting: str) -> str:
 @register.filter
 def check_icon(outcome: str) -> str:
     """The shape that goes with the outcome of a check."""
-    return {"ok": "allowed", "warn": "conditional", "todo": "unknown", "fail": "forbidden"}.get(outcome, "unknown")
+    return {"ok": "allowed", "warn": "conditional", "todo": "unknown", "fail": "forbidden"}.get(
+        outcome, "unknown"
+    )

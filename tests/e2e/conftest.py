@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import need_program
 
-# Playwright's synchronous interface runs an event loop in this thread, which Django takes for asynchronous code.
+# Playwright's synchronous interface runs an event loop in this thread; Django takes that for async code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 # Debian's Chromium in a container: no user namespaces, a small /dev/shm, no graphics card.
@@ -32,7 +32,10 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, live_server: LiveServer) -> Iterator[BrowserContext]:
     """A fresh reader of the English site on a desktop screen."""
     context = browser.new_context(
-        base_url=live_server.url, viewport={"width": 1280, "height": 800}, locale="en-US", reduced_motion="reduce"
+        base_url=live_server.url,
+        viewport={"width": 1280, "height": 800},
+        locale="en-US",
+        reduced_motion="reduce",
     )
     context.set_default_timeout(20_000)
     yield context
@@ -46,6 +49,12 @@ def page(context: BrowserContext) -> Iterator[Page]:
     problems: list[str] = []
     page.on("console", lambda said: problems.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("response", lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None)
+    # Leaving a page aborts what it was still loading; that is no failure.
+    page.on(
+        "requestfailed",
+        lambda asked: (
+            problems.append(f"{asked.failure} {asked.url}") if asked.failure != "net::ERR_ABORTED" else None
+        ),
+    )
     yield page
     assert problems == []

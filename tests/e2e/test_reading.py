@@ -27,7 +27,9 @@ def overflow(page: Page) -> int:
 
 
 def loaded_pictures(page: Page) -> bool:
-    return bool(page.evaluate("[...document.images].every(image => !image.complete || image.naturalWidth > 0)"))
+    return bool(
+        page.evaluate("[...document.images].every(image => !image.complete || image.naturalWidth > 0)")
+    )
 
 
 def test_from_the_question_to_the_compare_stage(page: Page, context: BrowserContext, shelf: Version) -> None:
@@ -106,7 +108,9 @@ def test_dark_and_japanese_are_remembered(page: Page, shelf: Version) -> None:
     assert overflow(page) == 0
 
 
-def test_the_sheet_can_be_read_without_script(browser: Browser, live_server: LiveServer, shelf: Version) -> None:
+def test_the_sheet_can_be_read_without_script(
+    browser: Browser, live_server: LiveServer, shelf: Version
+) -> None:
     plain = browser.new_context(java_script_enabled=False, base_url=live_server.url)
     page = plain.new_page()
     page.goto(f"/sheets/{shelf.sheets.get().pk}/")

@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.database]
 @pytest.fixture
 def waiting(transactional_db: None) -> list[Version]:
     make_reviewer()
-    return [make_adapter(name, flags=OPEN_FLAGS, vetting=Vetting.WAITING) for name in ("First", "Second", "Third")]
+    return [
+        make_adapter(name, flags=OPEN_FLAGS, vetting=Vetting.WAITING) for name in ("First", "Second", "Third")
+    ]
 
 
 def test_approve_skip_and_reject_by_key(page: Page, waiting: list[Version]) -> None:

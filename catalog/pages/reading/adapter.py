@@ -149,9 +149,13 @@ def download_of(page: AdapterPage) -> Download:
     file.version = page.version
     decision = may_fetch(file)
     if decision.allowed:
-        return Download(file, True, _("Ready to download"), _("With an access token: by curl, or by any client."))
+        return Download(
+            file, True, _("Ready to download"), _("With an access token: by curl, or by any client.")
+        )
     if page.version.vetting == Vetting.REJECTED:
-        return Download(file, False, _("Rejected"), _("A reviewer rejected this version; the history says why."))
+        return Download(
+            file, False, _("Rejected"), _("A reviewer rejected this version; the history says why.")
+        )
     titles = {
         "quarantined": _("Quarantined"),
         "withdrawn": _("Withdrawn"),
@@ -219,4 +223,6 @@ def _audit_events(events: Iterable[AuditEvent]) -> list[Event]:
 def _line(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
-    return ", ".join(f"{key}: {value}" for key, value in data.items() if isinstance(value, (str, int, float)))[:300]
+    return ", ".join(
+        f"{key}: {value}" for key, value in data.items() if isinstance(value, (str, int, float))
+    )[:300]

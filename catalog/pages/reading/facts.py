@@ -1,4 +1,4 @@
-"""Declared, detected and decided side by side: what the author said, what the bytes say, what a reviewer settled."""
+"""Declared, detected and decided side by side: what the author, the bytes and a reviewer say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from registry.models import ClaimKind, Inspection, Standing, TermsClaim, Version
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of the table. An empty text means that nobody said anything; `conflict` marks a disagreement."""
+    """One line of the table. An empty text: nobody said anything; `conflict` marks a disagreement."""
 
     name: str
     declared: str = ""
@@ -39,8 +39,12 @@ def facts_of(version: Version, inspection: Inspection | None, claims: Iterable[T
         Fact(_("Trigger words"), declared=", ".join(version.trigger_words), detected=_trained_words(data)),
         _claimed(_("Rights in the material"), current, ClaimKind.RIGHTS),
     ]
-    # The base and the license are asked for by everyone: their silence is worth a line, that of others is not.
-    return [line for number, line in enumerate(lines) if number < 2 or line.declared or line.detected or line.decided]
+    # Everyone asks for base and license: their silence is worth a line, that of others is not.
+    return [
+        line
+        for number, line in enumerate(lines)
+        if number < 2 or line.declared or line.detected or line.decided
+    ]
 
 
 def _base(version: Version, data: dict[str, Any]) -> Fact:

@@ -1,4 +1,4 @@
-"""A comparison sheet as rows and columns of pictures, and the pair of pictures that stands for it on a card."""
+"""A comparison sheet as rows and columns of pictures, and the pair that stands for it on a card."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USUAL_WEIGHT = 0.8
 
 @dataclass(frozen=True)
 class Picture:
-    """One cell at its place. `weight` is None for the base; `parameters` is what one copies to make it again."""
+    """One cell at its place. `weight` is None for the base; `parameters` is what makes it again."""
 
     key: str
     row: int

@@ -26,7 +26,11 @@ class QueuePlace:
     @property
     def address(self) -> str:
         """The version's page in the queue; the queue itself when there is no version."""
-        return reverse("pages:review-version", args=[self.version.pk]) if self.version else reverse("pages:review")
+        return (
+            reverse("pages:review-version", args=[self.version.pk])
+            if self.version
+            else reverse("pages:review")
+        )
 
 
 def read_place(pk: int | None) -> QueuePlace:

@@ -13,7 +13,7 @@ from registry.verdicts import evidence_of, question_of, terms_of
 
 @dataclass(frozen=True)
 class RightsCell:
-    """What one layer says about one act; `entry` is None where the layer has no say. `cited`: where it was read."""
+    """What one layer says about one act; `entry` is None where it has no say. `cited`: where it was read."""
 
     ident: str
     layer: str

@@ -1,4 +1,4 @@
-"""How to use a file in the tools people have: prompt tag, diffusers, ComfyUI, and a download that verifies itself."""
+"""How to use a file in the tools people have: prompt tag, diffusers, ComfyUI, and a verified download."""
 
 from __future__ import annotations
 

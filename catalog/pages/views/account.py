@@ -18,7 +18,6 @@ class SignInForm(AuthenticationForm):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs["class"] = "input"
-            # A page that is about nothing else may put the cursor into its first field; the rest of the page is short.
             if self.errors:
                 field.widget.attrs["aria-invalid"] = "true"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -51,5 +53,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "total": recent.count,
         "section": "home",
     }
-    template = "pages/_home_answer.html" if request.htmx and not request.htmx.history_restore_request else "pages/home.html"  # type: ignore[attr-defined]
-    return render(request, template, context)
+    htmx: Any = request.htmx  # type: ignore[attr-defined]
+    in_place = htmx and not htmx.history_restore_request
+    return render(request, "pages/_home_answer.html" if in_place else "pages/home.html", context)

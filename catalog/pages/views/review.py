@@ -1,11 +1,12 @@
-"""The review queue: sheet, checks and decision bar on one screen; the next version comes without a page change."""
+"""The review queue: sheet, checks and decision bar on one screen; the next version comes in place."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -49,7 +50,7 @@ def _decide(request: HttpRequest, place: QueuePlace) -> HttpResponse:
         return _show(request, place, form, status=422)
     action, reason = form.cleaned_data["action"], form.cleaned_data["reason"]
     try:
-        decide(version, request.user, action, reason)
+        decide(version, cast(User, request.user), action, reason)
     except KuraError as error:
         form.add_error(None, f"{error.message} {error.next_step}")
         return _show(request, place, form, status=409)

@@ -1,4 +1,4 @@
-"""Rows for tests of the pages: a few adapters with files, readings, terms, checks and sheets of small pictures."""
+"""Rows for tests of the pages: adapters with files, readings, terms, checks and sheets of small pictures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image
 
 from catalog.search import index
 from inference.models import Cell, Sheet, SheetCell, SheetState
-from inference.services import record_check
 from inference.recipes import Role, SheetPlan, Trigger, get_recipe
+from inference.services import record_check
 from registry.licensing import BASE_MODELS, LICENSES
 from registry.models import (
     Adapter,

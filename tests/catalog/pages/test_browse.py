@@ -62,9 +62,7 @@ def test_facts_of_the_form_reach_the_verdict(client: Client, db: None) -> None:
 
 
 def test_facts_are_kept_in_the_shared_address(client: Client, version: Version) -> None:
-    response = client.get(
-        "/browse/", {"act": SELL, "fact-territory": "jp"}, headers={"HX-Request": "true"}
-    )
+    response = client.get("/browse/", {"act": SELL, "fact-territory": "jp"}, headers={"HX-Request": "true"})
     assert "territory" in response.headers["HX-Push-Url"]
     assert "JP" in response.headers["HX-Push-Url"]
 

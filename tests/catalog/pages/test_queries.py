@@ -13,8 +13,18 @@ from tests.catalog.pages.rows import CLOSED_FLAGS, OPEN_FLAGS, claim, make_adapt
 
 pytestmark = pytest.mark.database
 
-# The most a page may ask, signed in (four of them are about the session and the user). Raise one only with a reason: it is what keeps pages fast with many rows.
-LIMITS = {"home": 40, "browse": 24, "table": 24, "adapter": 24, "sheet": 7, "review": 32, "licenses": 4, "license": 4}
+# The most a page may ask, signed in: four are about the session and the user. Raise one only with a reason:
+# it is what keeps pages fast with many rows.
+LIMITS = {
+    "home": 40,
+    "browse": 24,
+    "table": 24,
+    "adapter": 24,
+    "sheet": 7,
+    "review": 32,
+    "licenses": 4,
+    "license": 4,
+}
 
 
 def count(client: Client, address: str) -> int:
@@ -50,9 +60,7 @@ def grow(version: Version) -> None:
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_a_page_asks_no_more_when_there_is_more_to_show(
-    desk: Client, version: Version, name: str
-) -> None:
+def test_a_page_asks_no_more_when_there_is_more_to_show(desk: Client, version: Version, name: str) -> None:
     make_adapter("Waiting", vetting=Vetting.WAITING)
     address = addresses(version)[name]
     count(desk, address)

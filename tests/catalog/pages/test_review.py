@@ -16,7 +16,9 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def waiting(db: None) -> list[Version]:
-    return [make_adapter(f"Number {number}", flags=OPEN_FLAGS, vetting=Vetting.WAITING) for number in range(3)]
+    return [
+        make_adapter(f"Number {number}", flags=OPEN_FLAGS, vetting=Vetting.WAITING) for number in range(3)
+    ]
 
 
 def test_a_reader_is_sent_to_sign_in(client: Client, waiting: list[Version]) -> None:

@@ -41,7 +41,9 @@ def test_a_growing_sheet_shows_gaps_not_holes(client: Client, version: Version) 
 def test_a_refused_sheet_says_why(client: Client, version: Version) -> None:
     sheet = version.sheets.get()
     sheet.places.all().delete()
-    Sheet.objects.filter(pk=sheet.pk).update(state=SheetState.REFUSED, code="wrong_base", message="It is for FLUX.1.")
+    Sheet.objects.filter(pk=sheet.pk).update(
+        state=SheetState.REFUSED, code="wrong_base", message="It is for FLUX.1."
+    )
     page = client.get(f"/sheets/{sheet.pk}/").content.decode()
     assert "It is for FLUX.1." in page
     assert "wrong_base" in page

@@ -29,7 +29,9 @@ def test_a_closed_site_asks_everyone_to_sign_in(
 
 
 @pytest.mark.parametrize("address", [*PAGES, "/accounts/login/"])
-def test_pages_forbid_foreign_code_and_have_none_inline(client: Client, version: Version, address: str) -> None:
+def test_pages_forbid_foreign_code_and_have_none_inline(
+    client: Client, version: Version, address: str
+) -> None:
     response = client.get(address)
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     page = response.content.decode()
