@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -264,16 +264,13 @@ def _claim(
 def _value(claim: ListedClaim, base_host: str) -> Any:
     """The claim's normalized reading: a license id, a base's slug; None for what no table knows."""
     if claim.kind == ClaimKind.LICENSE:
-        found = {identify_license(str(each)) for each in _listed(claim.value)} - {None}
-        return found.pop() if len(found) == 1 else None
+        # The first name that is known counts: a license's name says more than the address it links to.
+        names = claim.value if isinstance(claim.value, list) else [claim.value]
+        return next((found for name in names if (found := identify_license(str(name)))), None)
     if claim.kind == ClaimKind.BASE:
         base = find_base(str(claim.value), base_host)
         return base.slug if base else None
     return json_value(claim.value)
-
-
-def _listed(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _samples(version: Version, samples: Sequence[StoredSample]) -> bool:
