@@ -56,6 +56,7 @@ clean: stop ## Delete what was installed and built; DATA=1 deletes the catalog t
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed-runtime: requirements.txt requirements-web.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "python_missing: install Python 3.11 or newer" >&2; exit 1; }
 	@$(PYTHON) config/install.py runtime
 	@touch $@
 
