@@ -90,7 +90,7 @@ class TermsClaim(models.Model):
 
 
 class TermsProfile(models.Model):
-    """Canonical, deduplicated terms of many versions: `{base_license, license, civitai, overlays}`.
+    """Canonical, deduplicated terms of many versions; registry.verdicts.terms_of gives their shape.
 
     Few profiles exist, so a search decides each once and then filters by profile id.
     """

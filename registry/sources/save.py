@@ -85,6 +85,7 @@ def save_version(
     for file in files:
         changed |= _inspection(file)
     changed |= _fill(version, _facts(listed, files))
+    changed |= _settle_base(version, listed)
     if decided_base is not None and version.base_decided_id != decided_base.pk:
         version.base_decided = decided_base
         version.save(update_fields=["base_decided", "updated"])
@@ -144,17 +145,31 @@ def _version(
 
 
 def _facts(listed: ListedVersion, files: Sequence[StoredFile]) -> dict[str, Any]:
-    families = {file.reading.get("family", "unknown") for file in files if file.reading} - {"unknown"}
     return {
         "name": listed.name,
         "notes": listed.notes,
         "trigger_words": listed.trigger_words or _embedded_words(files),
         "declared_base": listed.declared_base,
-        "base_declared": find_base(listed.declared_base, listed.base_host),
-        # Files of two families in one version settle nothing.
-        "detected_family": families.pop() if len(families) == 1 else "",
         "published": listed.published,
     }
+
+
+def _settle_base(version: Version, listed: ListedVersion) -> bool:
+    """Set what follows from the declared name and from all of the version's files, even to nothing.
+
+    A new name that is in no table must not leave the old base standing, nor a second file the first's family.
+    """
+    base = version.base_declared
+    if listed.declared_base:
+        base = find_base(listed.declared_base, listed.base_host)
+    readings = checks.latest_inspections(list(version.files.all())).values()
+    families = {reading.family for reading in readings} - {"unknown"}
+    family = families.pop() if len(families) == 1 else "unknown"
+    if (version.base_declared, version.detected_family) == (base, family):
+        return False
+    version.base_declared, version.detected_family = base, family
+    version.save(update_fields=["base_declared", "detected_family", "updated"])
+    return True
 
 
 def _embedded_words(files: Sequence[StoredFile]) -> list[str]:

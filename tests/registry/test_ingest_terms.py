@@ -8,6 +8,7 @@ import pytest
 
 from registry.models import AuditEvent, Change, Check, Snapshot, TermsClaim, Version
 from registry.services import ingest
+from registry.verdicts import verdict_for
 from tests.registry.weight_files import civitai_info, write_json, write_lora
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.usefixtures("blobs", "seeded")]
@@ -97,6 +98,26 @@ def test_permissions_that_come_back_stand_again(tmp_path: Path) -> None:
         ingest(str(tmp_path))
     current = TermsClaim.objects.get(kind="civitai_flags", superseded=False)
     assert (current.value or {})["allowCommercialUse"] == ["Image"]
+
+
+def test_a_new_name_that_is_in_no_table_does_not_leave_the_old_base_standing(tmp_path: Path) -> None:
+    write_lora(tmp_path / "ink.safetensors")
+    write_json(tmp_path / "ink.civitai.info", civitai_info(baseModel="SD 1.5"))
+    ingest(str(tmp_path))
+    write_json(tmp_path / "ink.civitai.info", civitai_info(baseModel="Something Newer"))
+    ingest(str(tmp_path))
+    version = Version.objects.get()
+    assert (version.declared_base, version.base_declared) == ("Something Newer", None)
+    assert verdict_for(version, "generate_and_sell_images", {}).outcome == "unknown"
+
+
+def test_files_of_two_families_in_one_version_settle_nothing(tmp_path: Path) -> None:
+    for number, family in enumerate(("sd1", "sd2")):
+        folder = tmp_path / family
+        write_lora(folder / "ink.safetensors", family=family, seed=number)
+        write_json(folder / "ink.civitai.info", civitai_info())
+        ingest(str(folder))
+    assert Version.objects.get().detected_family == "unknown"
 
 
 def test_what_a_sidecar_no_longer_says_is_not_erased(tmp_path: Path) -> None:
