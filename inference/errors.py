@@ -9,6 +9,7 @@ class SheetRefused(KuraError):
     """The adapter cannot be shown on this base: nothing was rendered and nothing will be by trying again."""
 
     code = "sheet_refused"
+    next_step = "Look at the reason; the file can be kept and offered all the same."
 
 
 class WrongBase(SheetRefused):
@@ -85,6 +86,7 @@ class SheetFailed(KuraError):
     """Rendering went wrong in a way that another try will not mend."""
 
     code = "sheet_failed"
+    next_step = "Look at the worker's log."
 
 
 class RestoreFailed(SheetFailed):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from inference.base_files import base_folder
+from inference.base_files import base_digest, base_folder
 from inference.cells import (
     Keyed,
     discard_cells,
@@ -93,7 +93,10 @@ class _SheetRun:
         self._run, self._sheet = run, run.sheet
         self._progress, self._should_stop = progress, should_stop
         self._plan: SheetPlan = plan_from_dict(run.sheet.plan)
-        self._engine: Engine = warm_engine(base_folder(run.sheet.base), run.sheet.base_digest)
+        folder = base_folder(run.sheet.base)
+        run.sheet.base_digest = base_digest(folder)
+        Sheet.objects.filter(pk=run.sheet.pk).update(base_digest=run.sheet.base_digest)
+        self._engine: Engine = warm_engine(folder, run.sheet.base_digest)
         self._adapter: FittedAdapter = self._engine.load_adapter(local_path(run.sheet.blob))
 
     def go(self) -> None:
@@ -191,9 +194,9 @@ class _SheetRun:
 _warm: dict[tuple[str, str], Engine] = {}
 
 
-def warm_engine(folder: Path, base_digest: str) -> Engine:
+def warm_engine(folder: Path, digest: str) -> Engine:
     """The engine with this base, kept in the process from one sheet to the next. Loads torch on first use."""
-    key = (str(folder), base_digest)
+    key = (str(folder), digest)
     if key not in _warm:
         from inference.engine.ladder import Engine
 

@@ -7,7 +7,14 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from inference.base_files import base_digest, base_folder
-from inference.errors import NoAdapterFile, NoBaseWeights, NoRecipe, SheetRefused, WrongBase
+from inference.errors import (
+    BaseNotRenderable,
+    NoAdapterFile,
+    NoBaseWeights,
+    NoRecipe,
+    SheetRefused,
+    WrongBase,
+)
 from inference.models import Sheet, SheetState
 from inference.recipes import FAMILIES, Recipe, SheetPlan, Trigger, UnknownRecipe, get_recipe
 from registry.jobs import enqueue
@@ -29,12 +36,8 @@ def plan_sheet(*, version: Version, recipe: str = STANDARD, base: BaseModel | No
     file = renderable_file(version)
     base = base or choose_base(version)
     plan = SheetPlan(_recipe(recipe, base.family), trigger_of(version))
-    folder_digest, refusal = "", _family_refusal(version, base)
-    if refusal is None:
-        try:
-            folder_digest = base_digest(base_folder(base))
-        except SheetRefused as error:
-            refusal = error
+    refusal = _family_refusal(version, base) or _weights_refusal(base)
+    folder_digest = "" if refusal else _digest_here(base)
     with transaction.atomic():
         sheet, _ = Sheet.objects.select_for_update().get_or_create(
             version=version,
@@ -43,7 +46,8 @@ def plan_sheet(*, version: Version, recipe: str = STANDARD, base: BaseModel | No
             recipe_digest=plan.recipe.digest(),
             defaults={"recipe": recipe, "cells_total": plan.cells},
         )
-        current = sheet.plan == plan.as_dict() and sheet.base_digest == folder_digest
+        same_base = not (folder_digest and sheet.base_digest) or sheet.base_digest == folder_digest
+        current = sheet.plan == plan.as_dict() and same_base
         if not current or sheet.state in {SheetState.FAILED, SheetState.REFUSED}:
             _plan_anew(sheet, plan, folder_digest, refusal)
     if refusal is not None:
@@ -197,6 +201,18 @@ def _family_refusal(version: Version, base: BaseModel) -> SheetRefused | None:
     if version.detected_family in {"unknown", base.family}:
         return None
     return WrongBase(f"The file is an adapter of {version.detected_family}, the base is of {base.family}.")
+
+
+def _weights_refusal(base: BaseModel) -> SheetRefused | None:
+    return None if base.weights else NoBaseWeights(f"{base.name} has no weights to render with.")
+
+
+def _digest_here(base: BaseModel) -> str:
+    """The digest of the base's weights, or nothing: a site may plan what only its workers can render."""
+    try:
+        return base_digest(base_folder(base))
+    except BaseNotRenderable:
+        return ""
 
 
 def _plan_anew(sheet: Sheet, plan: SheetPlan, folder_digest: str, refusal: SheetRefused | None) -> None:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 from skimage.color import rgb2lab
-from skimage.feature import hog
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -22,6 +21,9 @@ COLOR_SIDE = 128
 16.
 """
 GRID = 16
+EDGE_SIDE, EDGE_CELL, ORIENTATIONS = 64, 8, 8
+VISIBLE = 0.02
+"""Mean gradient of a cell, in brightness per pixel, at which its edges count half."""
 BORDER = 8  # the border band is side / BORDER wide on each edge
 
 # Immerkaer 1996, "Fast noise variance estimation": a mask that answers to noise and hardly to structure.
@@ -80,10 +82,32 @@ class Measured:
         """
         image = Image.fromarray(self.pixels)
         grid = rgb2lab(np.asarray(image.resize((GRID, GRID), Image.Resampling.BOX)) / 255.0)
-        gray = np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX)) / 255.0
-        edges = hog(gray, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1), feature_vector=True)
+        gray = np.asarray(image.convert("L").resize((EDGE_SIDE, EDGE_SIDE), Image.Resampling.BOX)) / 255.0
         colors = grid.ravel() / (40.0 * np.sqrt(grid.size))
-        return np.concatenate([colors, edges / np.sqrt(edges.size)])
+        edges = _oriented_edges(gray)
+        return np.concatenate([colors, edges / np.sqrt(edges.size / ORIENTATIONS)])
+
+
+def _oriented_edges(gray: Floats) -> Floats:
+    """Histograms of gradient directions in cells of 8 x 8 (after Dalal and Triggs 2005), each up to length 1.
+
+    Both steps are soft, so that noise which nobody sees changes nothing: a direction is shared by its two
+    nearest bins, and contrast too weak to be seen counts as none instead of being normalized up.
+    """
+    down, right = np.gradient(gray)
+    strength = np.clip(np.hypot(down, right) - VISIBLE / 2, 0, None)
+    position = (np.arctan2(down, right) % np.pi) * ORIENTATIONS / np.pi
+    cells = EDGE_SIDE // EDGE_CELL
+    histogram = np.zeros((cells, cells, ORIENTATIONS))
+    for orientation in range(ORIENTATIONS):
+        away = np.abs(position - orientation)
+        # Directions are a circle: the last bin is the first one's neighbor.
+        share = np.clip(1 - np.minimum(away, ORIENTATIONS - away), 0, None)
+        layer = strength * share
+        histogram[..., orientation] = layer.reshape(cells, EDGE_CELL, cells, EDGE_CELL).mean(axis=(1, 3))
+    norm = np.sqrt((histogram**2).sum(axis=-1, keepdims=True) + VISIBLE**2)
+    soft: Floats = (histogram / norm).ravel()
+    return soft
 
 
 def distance(a: Floats, b: Floats) -> float:

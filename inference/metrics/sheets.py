@@ -55,7 +55,10 @@ class WeightMetrics:
 
 @dataclass(frozen=True, slots=True)
 class SheetMetrics:
-    """Everything measured on a sheet. `dose_response` is Spearman's rank correlation of weight and effect."""
+    """Everything measured on a sheet.
+
+    `dose_response` is Spearman's rank correlation of weight and effect within a row, the mean over all rows.
+    """
 
     weights: tuple[WeightMetrics, ...]
     dose_response: float | None
@@ -75,15 +78,9 @@ def measure(shots: Sequence[Shot]) -> SheetMetrics:
         if shot.weight is not None:
             ladder[shot.weight].append(shot)
     weights = tuple(_at_weight(weight, ladder[weight], base) for weight in sorted(ladder))
-    doses = [
-        (shot.weight, shot.metrics.effect)
-        for shots_ in ladder.values()
-        for shot in shots_
-        if shot.weight and shot.metrics
-    ]
     return SheetMetrics(
         weights=weights,
-        dose_response=spearman([dose for dose, _ in doses], [effect for _, effect in doses]),
+        dose_response=_dose_response(shots),
         color_direction=_direction(ladder[max(ladder)]) if ladder else (0.0, 0.0, 0.0),
         unusable=sum(not shot.usable for shot in shots),
     )
@@ -94,6 +91,16 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+
+
+def _dose_response(shots: Sequence[Shot]) -> float | None:
+    rows: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
+    for shot in shots:
+        if shot.weight is not None and shot.metrics is not None:
+            rows[shot.prompt, shot.seed].append((shot.weight, shot.metrics.effect))
+    found = [spearman([w for w, _ in row], [effect for _, effect in row]) for row in rows.values()]
+    defined = [value for value in found if value is not None]
+    return fmean(defined) if defined else None
 
 
 def _at_weight(weight: float, shots: Sequence[Shot], base: Sequence[Shot]) -> WeightMetrics:

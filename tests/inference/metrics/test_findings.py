@@ -1,0 +1,172 @@
+"""Sheet metrics and findings: each fault, drawn on purpose, is found, and a good ladder has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from inference.metrics import Finding, SheetMetrics, Shot, compare, find, measure
+from inference.metrics.findings import direction
+from inference.metrics.pictures import Measured
+from inference.metrics.sheets import spearman
+from tests.inference.metrics.pictures import Pixels, burnt, noisy, scene, tinted
+
+WEIGHTS = (0.4, 0.6, 0.8, 1.0)
+COLORS = ("#3060c0", "#30a050", "#c03030", "#d0b020")
+GROUNDS = ("#e8c890", "#90c8e8", "#d0d0d0", "#f0a0b0")
+Change = Callable[[Pixels, float, int, int], Pixels]
+
+
+def base_picture(prompt: int, seed: int) -> Pixels:
+    """Prompts differ in color and ground, seeds in place."""
+    return scene(x=22 + 20 * seed, color=COLORS[prompt], ground=GROUNDS[prompt])
+
+
+def sheet(change: Change, *, triggered: bool = True) -> SheetMetrics:
+    """Four prompts x two seeds; `change(base, weight, prompt, seed)` is the adapter."""
+    shots = []
+    for prompt in range(4):
+        for seed in range(2):
+            twin = Measured(base_picture(prompt, seed))
+            called = triggered and prompt >= 2
+            shots.append(Shot(prompt, seed, called, None, twin.descriptor, None))
+            for weight in WEIGHTS:
+                cell = Measured(change(twin.pixels, weight, prompt, seed))
+                shots.append(Shot(prompt, seed, called, weight, cell.descriptor, compare(cell, twin)))
+    return measure(shots)
+
+
+def codes(metrics: SheetMetrics) -> set[str]:
+    """The codes of all findings."""
+    return {finding.code for finding in find(metrics)}
+
+
+def one(metrics: SheetMetrics, code: str) -> Finding:
+    """The one finding of this code."""
+    found = [finding for finding in find(metrics) if finding.code == code]
+    assert len(found) == 1
+    return found[0]
+
+
+def mixed(base: Pixels, other: Pixels, share: float) -> Pixels:
+    """Part one picture, part the other."""
+    return (base * (1 - share) + other * share).astype(np.uint8)
+
+
+def good(base: Pixels, weight: float, prompt: int, seed: int) -> Pixels:
+    """A subject that grows a feature with the weight, more where it is called."""
+    picture = base.copy()
+    size = int((14 if prompt >= 2 else 5) * weight)
+    x = 22 + 20 * seed
+    picture[32 - size : 32 + size, x - size // 2 : x + size // 2] = (240, 120, 30)
+    return picture
+
+
+def test_a_good_adapter_has_a_recommendation_and_no_warning() -> None:
+    metrics = sheet(good)
+    assert codes(metrics) == {"recommended_weight"}
+    assert one(metrics, "recommended_weight").numbers == {"low": 0.4, "high": 1.0}
+    assert metrics.dose_response is not None
+    assert metrics.dose_response > 0.7
+
+
+def test_an_inert_adapter_is_said_to_do_nothing() -> None:
+    finding = one(sheet(lambda base, weight, prompt, seed: noisy(base, 0.3)), "no_effect")
+    assert finding.severity == "error"
+    assert finding.threshold is not None
+    assert finding.numbers["effect"] < finding.threshold
+
+
+def test_one_picture_for_every_prompt_and_seed_is_overfit_and_ignores_the_prompt() -> None:
+    memory = scene(x=32, color="#c03030", ground="#90c8e8")
+    metrics = sheet(lambda base, weight, prompt, seed: mixed(base, memory, min(1.0, weight * 1.2)))
+    assert {"overfit", "ignores_prompt"} <= codes(metrics)
+    assert one(metrics, "ignores_prompt").numbers["weight"] <= 0.8
+    recommended = [finding for finding in find(metrics) if finding.code == "recommended_weight"]
+    assert all(finding.numbers["high"] < 0.8 for finding in recommended)
+
+
+def test_seeds_can_collapse_while_the_prompt_still_counts() -> None:
+    metrics = sheet(
+        lambda base, weight, prompt, seed: scene(x=32, color=COLORS[prompt], ground=GROUNDS[prompt])
+    )
+    assert "overfit" in codes(metrics)
+    assert "ignores_prompt" not in codes(metrics)
+
+
+def growing_noise(base: Pixels, weight: float) -> Pixels:
+    """Little noise at first, much at the end."""
+    return noisy(base, 60 * weight**3)
+
+
+def sudden_burn(base: Pixels, weight: float) -> Pixels:
+    """Nothing, then everything."""
+    return burnt(base) if weight > 0.7 else base
+
+
+@pytest.mark.parametrize("damage", [growing_noise, sudden_burn])
+def test_falling_apart_is_dated_to_its_weight(damage: Callable[[Pixels, float], Pixels]) -> None:
+    metrics = sheet(lambda base, weight, prompt, seed: damage(base, weight))
+    finding = one(metrics, "collapses_at")
+    assert 0.6 <= finding.numbers["weight"] <= 0.8
+
+
+def test_a_tint_is_a_color_shift_with_its_direction() -> None:
+    metrics = sheet(lambda base, weight, prompt, seed: tinted(base, int(90 * weight), int(-90 * weight)))
+    finding = one(metrics, "colour_shift")
+    assert "redder" in finding.message
+    assert "yellower" in finding.message
+
+
+def test_a_new_background_is_drift() -> None:
+    metrics = sheet(
+        lambda base, weight, prompt, seed: np.where(base == base[0, 0], [20, 30, 80], base).astype(np.uint8)
+    )
+    assert "background_drift" in codes(metrics)
+
+
+def test_an_adapter_that_acts_everywhere_does_not_need_its_trigger() -> None:
+    def everywhere(base: Pixels, weight: float, prompt: int, seed: int) -> Pixels:
+        return good(base, weight, 3, seed)
+
+    assert "trigger_not_needed" in codes(sheet(everywhere))
+    # Without trigger words there is nothing to be selective about.
+    assert "trigger_not_needed" not in codes(sheet(everywhere, triggered=False))
+
+
+def test_black_pictures_outweigh_every_other_finding() -> None:
+    black = np.zeros((64, 64, 3), np.uint8)
+    twin, cell = Measured(base_picture(0, 0)), Measured(black)
+    shots = [
+        Shot(0, 0, False, None, twin.descriptor, None),
+        Shot(0, 0, False, 1.0, cell.descriptor, compare(cell, twin), usable=False),
+    ]
+    (finding,) = find(measure(shots))
+    assert (finding.code, finding.severity) == ("black_images", "error")
+
+
+def test_a_sheet_of_bases_alone_finds_nothing() -> None:
+    assert find(measure([Shot(0, 0, False, None, Measured(base_picture(0, 0)).descriptor, None)])) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1, 2, 3], [2, 4, 9], 1.0),
+        ([1, 2, 3], [3, 2, 1], -1.0),
+        ([1, 2, 3], [5, 5, 5], None),
+        ([1, 2], [1, 2], None),
+    ],
+)
+def test_rank_correlation_is_undefined_rather_than_invented(
+    a: list[float], b: list[float], expected: float | None
+) -> None:
+    found = spearman(a, b)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_directions_are_named_in_plain_words() -> None:
+    assert direction((10, 0, -5)) == "towards lighter and bluer"
+    assert direction((0, 1, -2)) == "in no common direction"
