@@ -59,7 +59,7 @@ CONFIDENCES: Final[dict[str, str | Promise]] = {
     "from_memory": _("Not read again; treat with care"),
 }
 
-# What the gates write when there is nothing to name. They store English; pages translate it when they show it.
+# What the gates write when there is nothing to name: English is stored, pages translate it when they show it.
 CHECK_SENTENCES: Final = (
     gettext_noop("No sheet has been rendered yet."),
     gettext_noop("No file is a pickle."),

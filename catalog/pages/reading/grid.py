@@ -80,12 +80,14 @@ class Grid:
         return sum(picture is not None for row in self.rows for picture in row.pictures)
 
     def strip(self, rows: int = 1) -> list[list[Picture]]:
-        """Typical rows, the control left out: what the adapter page opens with."""
+        """Typical rows of different prompts, the control left out: what the adapter page opens with."""
         middle = _median(row.effect for row in self.rows)
-        order = sorted(self.rows, key=lambda row: abs(row.effect - middle))[:rows]
+        order: dict[str, GridRow] = {}
+        for row in sorted(self.rows, key=lambda row: abs(row.effect - middle)):
+            order.setdefault(row.prompt, row)
         return [
             [p for p in row.pictures if p is not None and p.role != "control"]
-            for row in sorted(order, key=lambda row: row.number)
+            for row in sorted(list(order.values())[:rows], key=lambda row: row.number)
         ]
 
 
