@@ -17,7 +17,6 @@ PageView = Callable[Concatenate[HttpRequest, Args], HttpResponseBase]
 POLICY: Final = "; ".join(
     [
         "default-src 'self'",
-        "img-src 'self' data:",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",

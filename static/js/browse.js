@@ -47,6 +47,9 @@ document.addEventListener("htmx:beforeSwap", () => {
   shut.clear();
   for (const facet of facets()) if (!facet.open) shut.add(facet.dataset.facet);
 });
-document.addEventListener("htmx:afterSwap", () => {
+document.addEventListener("htmx:afterSwap", (event) => {
   for (const facet of facets()) facet.open = !shut.has(facet.dataset.facet);
+  // Say the new number of results; reading out the whole list would help nobody.
+  const title = document.querySelector("#browse .results h1");
+  if (title && event.target.id === "browse") document.getElementById("said").textContent = title.textContent;
 });

@@ -38,6 +38,17 @@ def test_from_the_question_to_the_compare_stage(page: Page, context: BrowserCont
     page.get_by_role("button", name="Find adapters").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("3 adapters")
 
+    # The search field of the header belongs to the filters here; what is typed is searched for.
+    search = page.get_by_role("searchbox", name="Search adapters, or paste a hash")
+    page.wait_for_load_state("load")
+    page.keyboard.press("/")
+    expect(search).to_be_focused()
+    page.keyboard.type("paper")
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 adapter")
+    expect(page.locator("#said")).to_have_text("1 adapter")
+    search.fill("")
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 adapters")
+
     # Filters narrow in place and end up in the address.
     page.locator("label.outcome", has_text="Allowed").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("2 adapters")

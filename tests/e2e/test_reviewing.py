@@ -26,6 +26,7 @@ def test_approve_skip_and_reject_by_key(page: Page, waiting: list[Version]) -> N
     page.keyboard.press("Enter")
     title = page.locator("#review-title")
     expect(title).to_contain_text("First")
+    page.wait_for_load_state("load")
     page.evaluate("window.untouched = true")
 
     page.keyboard.press("a")
@@ -35,8 +36,12 @@ def test_approve_skip_and_reject_by_key(page: Page, waiting: list[Version]) -> N
     page.keyboard.press("p")
     expect(title).to_contain_text("Second")
 
+    # A reason that says nothing does not leave the page.
     page.keyboard.press("r")
-    page.keyboard.type("shows a trademark")
+    page.keyboard.type("no")
+    page.keyboard.press("Enter")
+    expect(page.locator("#reason:invalid")).to_be_focused()
+    page.locator("#reason").fill("shows a trademark")
     page.keyboard.press("Enter")
     expect(title).to_contain_text("Third")
     assert page.evaluate("window.untouched") is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -28,7 +28,8 @@ SHOWN_ACTS = ("use_privately", "generate_and_sell_images", "run_as_paid_service"
 
 
 @page
-@permission_required(MAY_REVIEW, raise_exception=False)
+@login_required
+@permission_required(MAY_REVIEW, raise_exception=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def review(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """GET shows the version (the oldest waiting one unless chosen); POST decides and shows the next one."""

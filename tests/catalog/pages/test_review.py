@@ -27,7 +27,9 @@ def test_a_reader_is_sent_to_sign_in(client: Client, waiting: list[Version]) -> 
 
 def test_a_user_who_may_not_review_changes_nothing(client: Client, waiting: list[Version]) -> None:
     client.force_login(User.objects.create_user("reader"))
-    assert client.post(f"/review/{waiting[0].pk}/", {"action": "approve"}).status_code == 302
+    refused = client.post(f"/review/{waiting[0].pk}/", {"action": "approve"})
+    assert refused.status_code == 403
+    assert "You may not open this" in refused.content.decode()
     assert not Review.objects.exists()
 
 
