@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 
 from catalog.search.refresh import consume, sweep
+from inference.services import plan_missing_sheets
 
 # The log is read this often while nothing happens; the sweep finds what was changed without a log entry.
 WAIT_SECONDS = 2.0
@@ -52,6 +53,9 @@ def follow(stop: threading.Event, *, wait: float = WAIT_SECONDS, sweep_every: fl
     while not stop.is_set():
         try:
             read = consume()
+            if read:
+                # What was added or changed gets its comparison sheet without anybody asking for it.
+                plan_missing_sheets()
             if not read and (swept is None or time.monotonic() - swept >= sweep_every):
                 sweep()
                 swept = time.monotonic()
