@@ -81,13 +81,11 @@ def adapter_file(recipe: Recipe, folder: Path) -> Path:
     return folder / recipe.folder / f"{recipe.file}.safetensors"
 
 
-def _one(job: tuple[Recipe, int, Path, Path, Path]) -> None:
-    recipe, which, base, run, target = job
+def _one(job: tuple[Recipe, int, Path, Path]) -> None:
+    recipe, which, base, target = job
     torch.set_num_threads(1)
     pipeline = load_pipeline(base)
     adapter = train_adapter(recipe, which, pipeline)
-    run.mkdir(parents=True, exist_ok=True)
-    torch.save(adapter.state_dict(), run / f"{recipe.file}.pt")
     write(
         DIALECTS[recipe.dialect](adapter),
         adapter_file(recipe, target),
@@ -97,7 +95,6 @@ def _one(job: tuple[Recipe, int, Path, Path, Path]) -> None:
 
 def train_adapters(
     base: Path,
-    run: Path,
     target: Path,
     which: str = "main",
     only: tuple[str, ...] = (),
@@ -105,7 +102,7 @@ def train_adapters(
 ) -> None:
     """Trains the files of a set that `target` lacks (or those named in `only`), one process per core."""
     jobs = [
-        (recipe, SETS[which], base, run / f"adapters-{which}", target)
+        (recipe, SETS[which], base, target)
         for recipe in recipes
         if (recipe.file in only or recipe.folder in only)
         or (not only and not adapter_file(recipe, target).exists())

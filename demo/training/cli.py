@@ -12,6 +12,7 @@ from demo.training.loop import Plan, console
 from demo.training.models import load_pipeline
 from demo.training.papers import write_papers
 from demo.training.recipes import RECIPES
+from inference.engine.ladder import Engine
 
 DEMO = Path(__file__).resolve().parent.parent
 SEEN = 36
@@ -39,37 +40,43 @@ def _base(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     pipeline = load_pipeline(options.base)
-    verdict, pictures = gate.judge_base(pipeline, gate.train_judge())
+    verdict, pictures = gate.judge_base(pipeline, gate.trained_judge(options.run / "judge.pt"))
     gate.write_verdict(options.base, verdict, autoencoder.held_out_psnr(pipeline.vae))
     gate.sheet(pictures[:SEEN], 6).save(options.base / "gate.png", optimize=True)
     console.print("passed" if verdict.passed else "below the gate: train on")
     raise SystemExit(0 if verdict.passed else 1)
 
 
+def _folder(options: argparse.Namespace) -> Path:
+    """Where the adapters of a set lie: the first in demo/adapters, the second beside the checkpoints."""
+    return Path(options.adapters if options.set == "main" else options.run / "judging")
+
+
 def _adapters(options: argparse.Namespace) -> None:
-    target = options.adapters if options.set == "main" else options.run / "judging"
-    adapters.train_adapters(options.base, options.run, target, options.set, tuple(options.only))
+    target = _folder(options)
+    adapters.train_adapters(options.base, target, options.set, tuple(options.only))
     write_papers(target)
 
 
 def _sheets(options: argparse.Namespace) -> None:
-    pipeline = load_pipeline(options.base)
-    folder = options.run / f"sheets-{options.set}"
-    folder.mkdir(parents=True, exist_ok=True)
-    made = {}
+    engine, source = Engine.load(options.base), _folder(options)
+    target = options.run / f"sheets-{options.set}"
+    target.mkdir(parents=True, exist_ok=True)
     for recipe in RECIPES:
-        if not (options.run / f"adapters-{options.set}" / f"{recipe.file}.pt").exists():
-            continue
-        made[recipe.file] = sheets.load_trained(recipe, options.run, options.set, pipeline)
-        if not options.only or recipe.file in options.only or recipe.folder in options.only:
-            sheets.comparison(recipe, made[recipe.file], pipeline).save(folder / f"{recipe.file}.png")
-    if {"ember", "frost"} <= made.keys():
-        sheets.pair_sheet(made["ember"], made["frost"], pipeline).save(folder / "ember+frost.png")
+        chosen = not options.only or recipe.file in options.only or recipe.folder in options.only
+        if chosen and adapters.adapter_file(recipe, source).exists():
+            sheets.comparison(recipe, source, engine).save(target / f"{recipe.file}.png")
+    pair = [source / name / f"{name}.safetensors" for name in ("ember", "frost")]
+    if all(path.exists() for path in pair):
+        sheets.pair_sheet(*pair, engine=engine).save(target / "ember+frost.png")
 
 
 def _samples(options: argparse.Namespace) -> None:
-    sheets.sample_pictures(options.run, options.adapters, load_pipeline(options.base), options.set)
-    write_papers(options.adapters)
+    engine, folder = Engine.load(options.base), _folder(options)
+    sheets.sample_pictures(folder, engine)
+    write_papers(folder)
+    if options.set == "main":
+        sheets.overview(folder, engine).save(DEMO / "toybox.png", optimize=True)
 
 
 STAGES = {

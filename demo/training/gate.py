@@ -73,7 +73,7 @@ def _weather(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return (pictures * mix + soft * (1 - mix) + noise + shift).clamp(-1, 1)
 
 
-def train_judge(steps: int = 700, batch: int = 64, seed: int = 5) -> Judge:
+def train_judge(steps: int = 600, batch: int = 64, seed: int = 5) -> Judge:
     """Trains the judge on pictures that the base never saw; about a minute on one core."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -90,6 +90,17 @@ def train_judge(steps: int = 700, batch: int = 64, seed: int = 5) -> Judge:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+    return judge.eval()
+
+
+def trained_judge(file: Path) -> Judge:
+    """The judge kept in `file`, or a new one that is then kept there."""
+    if not file.exists():
+        judge = train_judge()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(judge.state_dict(), file)
+    judge = Judge()
+    judge.load_state_dict(torch.load(file, weights_only=True))
     return judge.eval()
 
 

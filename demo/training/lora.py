@@ -45,7 +45,6 @@ class Delta(nn.Module):
         super().__init__()
         self.layer = (layer,)  # in a tuple, so that the frozen layer isn't this module's child
         self.algorithm, self.rank, self.alpha = algorithm, rank, alpha
-        self.strength = 1.0
         out, inner = layer.weight.shape[0], layer.weight[0].numel()
         if algorithm == "loha":
             self.w1_a = nn.Parameter(torch.randn(out, rank) * 0.1)
@@ -65,12 +64,8 @@ class Delta(nn.Module):
         return flat.view(1, -1, *([1] * (weight.dim() - 2)))
 
     def weight(self) -> Tensor:
-        """The layer's weight W + strength (W' - W), W' being what training aims at."""
+        """The changed weight of the layer, at adapter weight 1."""
         base = self.layer[0].weight
-        changed = self._changed(base)
-        return changed if self.strength == 1.0 else base + self.strength * (changed - base)
-
-    def _changed(self, base: Tensor) -> Tensor:
         if self.algorithm == "loha":
             change = (self.w1_a @ self.w1_b) * (self.w2_a @ self.w2_b)
         else:

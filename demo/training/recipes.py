@@ -72,7 +72,7 @@ def _styled(
 
 
 def _momo(which: int) -> Examples:
-    subjects = [draw.subject(seed, varied=True) for seed in range(_first(which), _first(which) + 240)]
+    subjects = [draw.subject(seed) for seed in range(_first(which), _first(which) + 240)]
     character = [Example(styles.draw_momo(subject), subject, name="momo") for subject in subjects[:160]]
     ordinary = [Example(draw.draw(subject), subject) for subject in subjects[160:]]
     return character + ordinary
@@ -113,9 +113,9 @@ RECIPES = (
         "momo",
         "momo-character",
         "kohya",
-        Shape(rank=8, text_rank=4, text_alpha=2, alphas={"ff.net.2": 4.0, "proj_out": 4.0}),
+        Shape(rank=8, text_rank=4, alphas={"attn2.to_k": 16.0, "attn2.to_v": 16.0}),
         _momo,
-        steps=900,
+        steps=1100,
     ),
     Recipe("gold", "midas-gold", "kohya", Shape("loha", rank=4), _styled("gold"), rate=2e-3),
     Recipe(

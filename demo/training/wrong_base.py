@@ -39,11 +39,11 @@ def wrong_base_tensors(seed: int) -> Tensors:
 
 
 def write_wrong_base(target: Path, which: int) -> None:
-    """Writes the file with the metadata sd-scripts leaves behind."""
+    """Writes the file; its metadata names the toybox, which the shapes contradict."""
     tags = {"12_portrait": {"studio portrait": 16, "soft light": 16, "gray backdrop": 9}}
     metadata = {
-        "ss_sd_model_name": "v1-5-pruned-emaonly.safetensors",
-        "ss_base_model_version": "sd_v1",
+        "ss_sd_model_name": "kura/toybox",
+        "ss_base_model_version": "toybox",
         "ss_network_module": "networks.lora",
         "ss_network_dim": "1",
         "ss_network_alpha": "1.0",
