@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django import template
@@ -16,6 +17,8 @@ from catalog.pages import words
 from catalog.pages.preferences import theme_of
 
 register = template.Library()
+
+_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @register.simple_tag
@@ -104,6 +107,12 @@ def reason_word(code: str) -> str:
 def confidence_word(code: str | None) -> str:
     """How well a clause was read."""
     return words.confidence(code)
+
+
+@register.filter
+def short_digests(text: str) -> str:
+    """A text in which each SHA256 is cut to its first twelve digits."""
+    return _SHA256.sub(lambda found: f"{found[0][:12]}…", text)
 
 
 @register.filter

@@ -94,15 +94,35 @@ def claim_text(claim: TermsClaim) -> str:
     if value is None:
         return claim.wording or _("Nothing stated")
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_flag(each)}" for key, each in value.items()) or claim.wording
+        return "; ".join(f"{_flag_name(key)}: {_flag(each)}" for key, each in value.items()) or claim.wording
     return str(value)
+
+
+def _flag_name(key: str) -> str:
+    names = {
+        "allowNoCredit": _("Use without credit"),
+        "allowCommercialUse": _("Commercial use"),
+        "allowDerivatives": _("Share merges"),
+        "allowDifferentLicense": _("Other permissions on merges"),
+    }
+    return names.get(key, key)
+
+
+def _commercial_use(use: str) -> str:
+    names = {
+        "Image": _("sell images"),
+        "RentCivit": _("generate on Civitai"),
+        "Rent": _("generate on other services"),
+        "Sell": _("sell the model"),
+    }
+    return names.get(use, use)
 
 
 def _flag(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list):
-        return " + ".join(map(str, value)) or _("none")
+        return ", ".join(_commercial_use(str(each)) for each in value) or _("none")
     return str(value)
 
 
