@@ -99,8 +99,10 @@ def _manifest(
 
 
 def _heading(sheet: Sheet, findings: list[Finding]) -> Heading:
+    adapter, version = sheet.version.adapter.name, sheet.version.name
     return Heading(
-        title=str(sheet.version),
+        # Adapters without versions of their own have a version of the same name.
+        title=adapter if version.casefold() == adapter.casefold() else f"{adapter} {version}".strip(),
         base=sheet.base.name,
         recipe=f"{sheet.recipe} {sheet.recipe_digest[:8]}",
         adapter_digest=sheet.blob_id,

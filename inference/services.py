@@ -81,16 +81,18 @@ def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
     """Ask for the standard sheet of every version that could have one and has none yet; at most `limit` at a
     time.
 
-    Versions whose file was replaced count as having none: a sheet is bound to the file it shows.
+    Versions whose file was replaced count as having none: a sheet is bound to the file it shows. A file that is
+    declared for a base with weights but belongs to another family gets its refusal, for reviewers to see.
     """
-    with_weights = BaseModel.objects.exclude(weights="").values("family")
+    bases = BaseModel.objects.filter(family__in=FAMILIES).exclude(weights="")
+    named = Q(base_decided__in=bases) | Q(base_declared__in=bases)
     stored = File.objects.filter(
         version=OuterRef("pk"), state=FileState.STORED, blob__container="safetensors"
     )
     shown = Sheet.objects.filter(version=OuterRef("pk"), recipe=STANDARD, blob__files__version=OuterRef("pk"))
     missing = (
-        Version.objects.filter(Exists(stored), ~Exists(shown), detected_family__in=with_weights)
-        .filter(detected_family__in=FAMILIES)
+        Version.objects.filter(Exists(stored), ~Exists(shown))
+        .filter(named | Q(detected_family__in=bases.values("family")))
         .order_by("pk")[:limit]
     )
     sheets = []

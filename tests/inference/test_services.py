@@ -164,6 +164,15 @@ def test_every_renderable_version_gets_its_sheet_without_being_asked_for(folder:
     assert Job.objects.count() == 1
 
 
+def test_a_file_declared_for_a_base_of_another_family_gets_its_refusal_and_no_job(folder: Path) -> None:
+    version = make_version(detected_family="sd1", base_declared=make_base(folder))
+    (sheet,) = plan_missing_sheets()
+    assert (sheet.version, sheet.code) == (version, "wrong_base")
+    assert Check.objects.get(version=version, code="sheet").outcome == "warn"
+    assert plan_missing_sheets() == []
+    assert not Job.objects.exists()
+
+
 def test_a_replaced_file_gets_a_sheet_of_its_own(folder: Path) -> None:
     from registry.models import File
     from registry.storage import store_bytes
