@@ -81,8 +81,8 @@ def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
     """Ask for the standard sheet of every version that could have one and has none yet; at most `limit` at a
     time.
 
-    Versions whose file was replaced count as having none: a sheet is bound to the file it shows. A file that is
-    declared for a base with weights but belongs to another family gets its refusal, for reviewers to see.
+    Versions whose file was replaced count as having none: a sheet is bound to the file it shows. A file that
+    is declared for a base with weights but belongs to another family gets its refusal, for reviewers to see.
     """
     bases = BaseModel.objects.filter(family__in=FAMILIES).exclude(weights="")
     named = Q(base_decided__in=bases) | Q(base_declared__in=bases)
