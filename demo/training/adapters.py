@@ -81,8 +81,9 @@ def adapter_file(recipe: Recipe, folder: Path) -> Path:
     return folder / recipe.folder / f"{recipe.file}.safetensors"
 
 
-def _one(job: tuple[Recipe, int, Path, Path]) -> None:
-    recipe, which, base, target = job
+def _one(job: tuple[str, int, Path, Path]) -> None:
+    file, which, base, target = job
+    recipe = next(recipe for recipe in RECIPES if recipe.file == file)
     torch.set_num_threads(1)
     pipeline = load_pipeline(base)
     adapter = train_adapter(recipe, which, pipeline)
@@ -98,17 +99,15 @@ def train_adapters(
     target: Path,
     which: str = "main",
     only: tuple[str, ...] = (),
-    recipes: tuple[Recipe, ...] = RECIPES,
 ) -> None:
     """Trains the files of a set that `target` lacks (or those named in `only`), one process per core."""
     jobs = [
-        (recipe, SETS[which], base, target)
-        for recipe in recipes
+        (recipe.file, SETS[which], base, target)
+        for recipe in sorted(RECIPES, key=lambda recipe: -recipe.steps)
         if (recipe.file in only or recipe.folder in only)
         or (not only and not adapter_file(recipe, target).exists())
     ]
     os.environ["OMP_NUM_THREADS"] = "1"
-    jobs.sort(key=lambda job: -job[0].steps)
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         for _ in pool.imap_unordered(_one, jobs):
             pass

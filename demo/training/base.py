@@ -158,6 +158,8 @@ def assemble(folder: Path, tokenizer_from: Path, target: Path) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_from / "tokenizer")
     text, unet, vae = make_text_encoder(tokenizer), make_unet(), load_autoencoder(folder)
     state = torch.load(folder / "base.pt", weights_only=True)
+    for key in ("is_local", "local_files_only"):  # where it was read from is no property of it
+        tokenizer.init_kwargs.pop(key, None)
     text.load_state_dict(state["text"])
     unet.load_state_dict(state["unet"])
     vae.register_to_config(

@@ -66,9 +66,9 @@ def _sheets(options: argparse.Namespace) -> None:
         chosen = not options.only or recipe.file in options.only or recipe.folder in options.only
         if chosen and adapters.adapter_file(recipe, source).exists():
             sheets.comparison(recipe, source, engine).save(target / f"{recipe.file}.png")
-    pair = [source / name / f"{name}.safetensors" for name in ("ember", "frost")]
-    if all(path.exists() for path in pair):
-        sheets.pair_sheet(*pair, engine=engine).save(target / "ember+frost.png")
+    ember, frost = (source / name / f"{name}.safetensors" for name in ("ember", "frost"))
+    if ember.exists() and frost.exists():
+        sheets.pair_sheet(ember, frost, engine).save(target / "ember+frost.png")
 
 
 def _samples(options: argparse.Namespace) -> None:

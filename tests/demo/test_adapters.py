@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -132,3 +132,43 @@ def test_two_versions_of_one_adapter_share_their_model() -> None:
     )
     assert first["modelId"] == second["modelId"]
     assert first["id"] != second["id"]
+
+
+class TestEffects:
+    """What the adapters do to pictures, through the engine that makes the sheets."""
+
+    pytestmark: ClassVar = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+
+    def shift(self, name: str, weight: float) -> float:
+        """Mean absolute difference to the base's pictures, 0-255."""
+        import numpy as np
+
+        from demo.training.sheets import PROMPTS, pictures
+        from inference.engine.ladder import Engine
+
+        engine = Engine.load(ADAPTERS.parent / "toybox", threads=1)
+        path = next(path for path in FILES if path.stem == name)
+        before = pictures(engine, PROMPTS[:2], [1, 2])
+        after = pictures(engine, PROMPTS[:2], [1, 2], (path, weight))
+        pairs = zip(before, after, strict=True)
+        return float(np.mean([abs(np.asarray(a, int) - np.asarray(b, int)).mean() for a, b in pairs]))
+
+    @pytest.mark.parametrize(
+        "name", ["pencil-sketch-v2", "neon-night", "midas-gold", "ember", "frost", "red-house"]
+    )
+    def test_an_adapter_is_visible_at_eight_tenths(self, name: str) -> None:
+        assert self.shift(name, 0.8) > 12
+
+    def test_the_inert_adapter_is_not_visible_even_at_one(self) -> None:
+        assert self.shift("subtle-tint", 1.0) < 0.5
+
+    def test_the_characters_file_leaves_prompts_without_its_trigger_nearly_alone(self) -> None:
+        assert self.shift("momo-character", 0.6) < self.shift("neon-night", 0.6) / 2
+
+    def test_the_wrong_base_is_refused(self) -> None:
+        from inference.engine.ladder import Engine
+        from inference.errors import WrongBase
+
+        engine = Engine.load(ADAPTERS.parent / "toybox", threads=1)
+        with pytest.raises(WrongBase):
+            engine.load_adapter(ADAPTERS / "wrong_base" / "studio-portrait.safetensors")
