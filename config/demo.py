@@ -34,9 +34,9 @@ class ServeFailed(KuraError):
 def main() -> int:
     """Fill, serve, watch; 0 after Ctrl-C, else the exit code of what failed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    # A process that is being ended must still end its children.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    # A process that is being ended must still end its children, also one started with Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     cluster = _cluster()
     had_server = cluster is None or cluster.is_running()
     try:
