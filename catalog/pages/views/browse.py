@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from catalog.errors import BadQuery
 from catalog.pages import words
-from catalog.pages.forms import stated_facts
+from catalog.pages.forms import DEFAULT_ACT, stated_facts
 from catalog.pages.gate import page
 from catalog.pages.reading.cards import read_cards
 from catalog.search import Facet, SearchPage, SearchQuery, search
@@ -83,6 +83,9 @@ def _params(given: QueryDict, facts: dict[str, Any]) -> dict[str, Any]:
     """The address with the facts form folded into `facts`, which is how a search is written and shared."""
     params: dict[str, Any] = {name: given.getlist(name) for name in given if name in PARAMETERS}
     params["facts"] = json.dumps(facts) if facts else ""
+    # Every card shows a verdict, so there is always a question.
+    if not any(params.get("act", [])):
+        params["act"] = [DEFAULT_ACT]
     return params
 
 
@@ -95,8 +98,6 @@ def _address(query: SearchQuery, view: str) -> str:
 
 
 def _outcomes(query: SearchQuery, found: SearchPage) -> list[dict[str, Any]]:
-    if not query.act:
-        return []
     return [
         {
             "value": code,
@@ -112,12 +113,11 @@ def _chips(query: SearchQuery, found: SearchPage) -> list[Chip]:
     return [
         Chip(_chip_text(name, value, found), query.without(name, value).urlencode())
         for name, value in query.chips()
+        if name != "act"
     ]
 
 
 def _chip_text(name: str, value: str, found: SearchPage) -> str:
-    if name == "act":
-        return words.act(value)
     if name == "outcome":
         return words.outcome(value)
     if name == "q":
