@@ -20,6 +20,7 @@ from demo.training.loop import console
 from demo.training.lora import Adapter
 from demo.training.models import Pipeline, load_pipeline
 from demo.training.papers import training_metadata
+from demo.training.pickled import write_pickled
 from demo.training.recipes import RECIPES, SETS, Recipe
 from demo.training.wrong_base import write_wrong_base
 
@@ -113,3 +114,5 @@ def train_adapters(
             pass
     if not only or "wrong_base" in only:
         write_wrong_base(target / "wrong_base" / "studio-portrait.safetensors", SETS[which])
+    if which == "main" and (not only or "pickled" in only):
+        write_pickled(target / "pickled")

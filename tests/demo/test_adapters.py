@@ -12,6 +12,8 @@ import yaml
 from PIL import Image
 from safetensors import safe_open
 
+from registry.weights import inspect_file
+
 ADAPTERS = Path(__file__).resolve().parents[2] / "demo" / "adapters"
 FILES = sorted(ADAPTERS.rglob("*.safetensors"))
 FOLDERS = {
@@ -172,3 +174,9 @@ class TestEffects:
         engine = Engine.load(ADAPTERS.parent / "toybox", threads=1)
         with pytest.raises(WrongBase):
             engine.load_adapter(ADAPTERS / "wrong_base" / "studio-portrait.safetensors")
+
+
+def test_the_old_checkpoint_is_a_pickle_that_ingest_keeps_in_quarantine() -> None:
+    inspection = inspect_file(ADAPTERS / "pickled" / "linocut.ckpt", hashes=False)
+    assert inspection.container == "zip"
+    assert not inspection.valid
