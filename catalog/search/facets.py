@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -10,7 +11,7 @@ from django.db.models import Case, CharField, Count, F, Func, Value, When
 from django.utils.translation import gettext as _
 
 from catalog.search.index import Facet, FacetValue
-from catalog.search.matching import Question
+from catalog.search.matching import BaseTree, Question
 from catalog.search.query import OUTCOMES, UNKNOWN
 from registry.models import Source, Vetting
 
@@ -57,7 +58,22 @@ def _bases(question: Question) -> Facet:
         counts: dict[int | None, int] = dict(cursor.fetchall())
     rows = [(base.slug, base.name, counts.get(pk, 0)) for pk, base in tree.by_id.items()]
     rows.append((UNKNOWN, _("Unknown"), counts.get(None, 0)))
-    return _facet("base", _("Base model"), rows, question.query.bases)
+    facet = _facet("base", _("Base model"), rows, question.query.bases)
+    return replace(facet, values=_as_tree(facet.values, tree))
+
+
+def _as_tree(values: list[FacetValue], tree: BaseTree) -> list[FacetValue]:
+    """Each checkpoint right below its family; families and siblings stay most frequent first."""
+    places = {value.value: place for place, value in enumerate(values)}
+    lines = {
+        base.slug: [tree.by_id[above].slug for above in reversed(tree.line(pk))]
+        for pk, base in tree.by_id.items()
+    }
+
+    def listed(value: FacetValue) -> list[int]:
+        return [places[slug] for slug in lines.get(value.value, [value.value]) if slug in places]
+
+    return [replace(value, depth=len(listed(value)) - 1) for value in sorted(values, key=listed)]
 
 
 def _outcomes(question: Question) -> Facet:

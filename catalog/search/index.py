@@ -13,12 +13,16 @@ from registry.models import Adapter, Inspection, Version
 
 @dataclass(frozen=True)
 class FacetValue:
-    """One value of a facet; `count` is the number of adapters the search gives when it is chosen alone."""
+    """One value of a facet; `count` is the number of adapters the search gives when it is chosen alone.
+
+    `depth` counts the values above it that hold it: 1 for a checkpoint listed under its family.
+    """
 
     value: str
     label: str
     count: int
     selected: bool = False
+    depth: int = 0
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,20 @@ def test_a_page_takes_the_same_number_of_sql_queries_however_much_it_shows(
     assert len(few.hits) < len(many.hits)
 
 
+def test_a_checkpoint_is_listed_right_below_its_family() -> None:
+    family = build.base("sdxl")
+    child, other = build.base("pony", parent=family), build.base("flux1")
+    for base in (family, child, other, other, other):
+        build.version(base_declared=base)
+    facet = search(SearchQuery()).facet("base")
+    assert facet is not None
+    assert [(each.value, each.depth, each.count) for each in facet.values] == [
+        ("flux1", 0, 3),
+        ("sdxl", 0, 2),
+        ("pony", 1, 1),
+    ]
+
+
 def test_a_facet_lists_a_hundred_values_says_how_many_more_there_are_and_keeps_the_chosen_one() -> None:
     build.version(build.adapter("Tagged", tags=[f"tag{number:03}" for number in range(130)]))
     facet = search(SearchQuery(tags=("tag129",))).facet("tag")
