@@ -71,16 +71,12 @@ def _no_effect(at: WeightMetrics, limits: Thresholds) -> Finding:
 def _collapse(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:
     """The first weight at which each kind of damage shows."""
     for at in metrics.weights:
-        if at.seed_diversity is not None and at.seed_diversity < limits.overfit:
-            message = f"From weight {at.weight:g} on different seeds give nearly the same picture."
-            numbers = {"weight": at.weight, "seed_diversity": at.seed_diversity}
-            yield Finding("overfit", Severity.WARNING, message, numbers, limits.overfit)
+        if _alike(at, limits):
+            yield _same_pictures(at, limits)
             break
     for at in metrics.weights:
-        if at.prompt_response is not None and at.prompt_response < limits.ignores_prompt:
-            message = f"From weight {at.weight:g} on the prompt hardly matters: different prompts look alike."
-            numbers = {"weight": at.weight, "prompt_response": at.prompt_response}
-            yield Finding("ignores_prompt", Severity.WARNING, message, numbers, limits.ignores_prompt)
+        if _deaf(at, limits):
+            yield _ignores_prompt(at, limits)
             break
     for at in metrics.weights:
         damage = _damage(at, limits)
@@ -91,6 +87,45 @@ def _collapse(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:
                 "collapses_at", Severity.WARNING, message, {"weight": at.weight, name: value}, limit
             )
             break
+
+
+def _alike(at: WeightMetrics, limits: Thresholds) -> bool:
+    return at.seed_diversity is not None and at.seed_diversity < limits.overfit
+
+
+def _memorized(at: WeightMetrics, limits: Thresholds) -> bool:
+    """Seeds look alike, and so do prompts: a picture that was learned by heart.
+
+    Where prompts still differ, the adapter only fixes its subject, as a character should.
+    """
+    return _alike(at, limits) and at.prompt_response is not None and at.prompt_response < limits.memorized
+
+
+def _deaf(at: WeightMetrics, limits: Thresholds) -> bool:
+    return (at.prompt_response is not None and at.prompt_response < limits.ignores_prompt) or (
+        at.prompt_grip is not None and at.prompt_grip < limits.prompt_grip
+    )
+
+
+def _same_pictures(at: WeightMetrics, limits: Thresholds) -> Finding:
+    message = f"From weight {at.weight:g} on different seeds give nearly the same picture"
+    numbers = {"weight": at.weight, "seed_diversity": at.seed_diversity or 0.0}
+    if not _memorized(at, limits):
+        message += ", though the prompt still decides what it shows."
+        return Finding("little_variety", Severity.INFO, message, numbers, limits.overfit)
+    numbers["prompt_response"] = at.prompt_response or 0.0
+    return Finding("overfit", Severity.WARNING, f"{message}.", numbers, limits.overfit)
+
+
+def _ignores_prompt(at: WeightMetrics, limits: Thresholds) -> Finding:
+    response, grip = at.prompt_response or 0.0, at.prompt_grip or 0.0
+    if response < limits.ignores_prompt:
+        message = f"From weight {at.weight:g} on the prompt hardly matters: different prompts look alike."
+        numbers, limit = {"weight": at.weight, "prompt_response": response}, limits.ignores_prompt
+    else:
+        message = f"From weight {at.weight:g} on the seed decides more of the picture than the prompt does."
+        numbers, limit = {"weight": at.weight, "prompt_grip": grip}, limits.prompt_grip
+    return Finding("ignores_prompt", Severity.WARNING, message, numbers, limit)
 
 
 _DAMAGE = {
@@ -161,8 +196,4 @@ def _recommendation(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Findi
 
 
 def _faulty(at: WeightMetrics, limits: Thresholds) -> bool:
-    return (
-        (at.seed_diversity is not None and at.seed_diversity < limits.overfit)
-        or (at.prompt_response is not None and at.prompt_response < limits.ignores_prompt)
-        or _damage(at, limits) is not None
-    )
+    return _memorized(at, limits) or _deaf(at, limits) or _damage(at, limits) is not None

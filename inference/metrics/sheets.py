@@ -36,6 +36,7 @@ class WeightMetrics:
     seed_diversity: distance between seeds of one prompt with the adapter / without; near 0 all seeds look
     alike.
     prompt_response: distance between prompts at one seed with / without; near 0 the prompt no longer matters.
+    prompt_grip: prompt_response / seed_diversity; near 0 the seed decides the picture instead of the prompt.
     selectivity: (E_trigger - E_neutral) / (E_trigger + E_neutral), each effect against its own twin.
     """
 
@@ -50,6 +51,7 @@ class WeightMetrics:
     sharpness: float
     seed_diversity: float | None
     prompt_response: float | None
+    prompt_grip: float | None
     selectivity: float | None
 
 
@@ -109,6 +111,8 @@ def _at_weight(weight: float, shots: Sequence[Shot], base: Sequence[Shot]) -> We
     def mean(value: Callable[[CellMetrics], float]) -> float:
         return fmean(map(value, metrics)) if metrics else 0.0
 
+    seeds = _spread_ratio(shots, base, lambda shot: shot.prompt)
+    prompts = _spread_ratio(shots, base, lambda shot: shot.seed)
     return WeightMetrics(
         weight=weight,
         effect=mean(lambda m: m.effect),
@@ -119,8 +123,10 @@ def _at_weight(weight: float, shots: Sequence[Shot], base: Sequence[Shot]) -> We
         clipped=mean(lambda m: m.clipped),
         chroma=mean(lambda m: m.chroma),
         sharpness=mean(lambda m: m.sharpness),
-        seed_diversity=_spread_ratio(shots, base, lambda shot: shot.prompt),
-        prompt_response=_spread_ratio(shots, base, lambda shot: shot.seed),
+        seed_diversity=seeds,
+        prompt_response=prompts,
+        # Where all seeds give one picture the ratio says nothing: that is what seed_diversity is for.
+        prompt_grip=prompts / seeds if seeds and prompts is not None else None,
         selectivity=_selectivity(shots),
     )
 

@@ -92,8 +92,21 @@ def test_seeds_can_collapse_while_the_prompt_still_counts() -> None:
     metrics = sheet(
         lambda base, weight, prompt, seed: scene(x=32, color=COLORS[prompt], ground=GROUNDS[prompt])
     )
-    assert "overfit" in codes(metrics)
-    assert "ignores_prompt" not in codes(metrics)
+    assert "little_variety" in codes(metrics)
+    assert not {"overfit", "ignores_prompt"} & codes(metrics)
+
+
+def test_a_picture_that_follows_the_seed_instead_of_the_prompt_ignores_the_prompt() -> None:
+    def by_seed(base: Pixels, weight: float, prompt: int, seed: int) -> Pixels:
+        if weight < 0.7:
+            return base
+        place, ground = 16 + 32 * seed, ("#101030", "#f0f0e0")[seed]
+        return scene(x=place, y=16 + 20 * seed, color=COLORS[prompt // 2], ground=ground)
+
+    finding = one(sheet(by_seed), "ignores_prompt")
+    assert finding.numbers["weight"] == 0.8
+    assert finding.threshold is not None
+    assert finding.numbers["prompt_grip"] < finding.threshold
 
 
 def growing_noise(base: Pixels, weight: float) -> Pixels:
