@@ -135,7 +135,6 @@ def vetting_icon(vetting: str) -> str:
 
 @register.filter
 def check_icon(outcome: str) -> str:
-    """The shape that goes with the outcome of a check."""
-    return {"ok": "allowed", "warn": "conditional", "todo": "unknown", "fail": "forbidden"}.get(
-        outcome, "unknown"
-    )
+    """The shape that goes with the outcome of a check or the tone of a finding."""
+    shapes = {"ok": "allowed", "note": "info", "warn": "conditional", "todo": "unknown", "fail": "forbidden"}
+    return shapes.get(outcome, "unknown")

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from catalog.pages.finding_words import finding_sentence
 from inference.models import Sheet, SheetCell
 
 # A recipe has few rows and columns; a broken one must not fill the page.
@@ -198,7 +199,8 @@ def read_grid(sheet: Sheet) -> Grid:
 def read_pairs(sheets: Iterable[Sheet]) -> dict[int, Pair]:
     """Sheet id -> base and 0.8 picture of its typical row, for all cards of a page in one query.
 
-    The row of median effect is shown: a card should neither flatter nor hide.
+    The row of median effect is shown, of those with the trigger words where there are any: a card should
+    neither flatter nor hide.
     """
     plans = {sheet.pk: _Plan.of(sheet) for sheet in sheets}
     if not plans:
@@ -209,7 +211,10 @@ def read_pairs(sheets: Iterable[Sheet]) -> dict[int, Pair]:
         found[place.sheet_id][place.row].append(plans[place.sheet_id].picture(place))
     pairs = {}
     for sheet_id, rows in found.items():
-        candidates = [pair for pictures in rows.values() if (pair := _pair(pictures)) is not None]
+        plan = plans[sheet_id]
+        triggered = {number: row for number, row in rows.items() if plan.row(number).get("triggered")}
+        shown = (triggered or rows).values()
+        candidates = [pair for pictures in shown if (pair := _pair(pictures)) is not None]
         if candidates:
             middle = _median(pair.strong.effect or 0.0 for pair in candidates)
             pairs[sheet_id] = min(candidates, key=lambda pair: abs((pair.strong.effect or 0.0) - middle))
@@ -227,18 +232,21 @@ def effect_of(sheet: Sheet | None) -> float | None:
 
 def findings_of(sheet: Sheet) -> list[Finding]:
     """The sheet's findings, the loud ones first."""
+    listed = sheet.findings if isinstance(sheet.findings, list) else []
+    found = [_finding(raw) for raw in listed if isinstance(raw, dict)]
+    return sorted(found, key=lambda finding: ("fail", "warn", "note", "ok").index(finding.tone))
+
+
+def _finding(raw: dict[str, Any]) -> Finding:
+    code, numbers = str(raw.get("code", "")), raw.get("numbers") or {}
     tones = {"warning": "warn", "error": "fail"}
-    found = [
-        Finding(
-            code=str(raw.get("code", "")),
-            tone=tones.get(str(raw.get("severity")), "ok"),
-            message=str(raw.get("message") or raw.get("code", "")),
-            numbers=raw.get("numbers") or {},
-        )
-        for raw in (sheet.findings if isinstance(sheet.findings, list) else [])
-        if isinstance(raw, dict)
-    ]
-    return sorted(found, key=lambda finding: ("fail", "warn", "ok").index(finding.tone))
+    return Finding(
+        code=code,
+        # Only a recommendation is good news; the other remarks are worth knowing, no more.
+        tone="ok" if code == "recommended_weight" else tones.get(str(raw.get("severity")), "note"),
+        message=finding_sentence(code, numbers, str(raw.get("message") or code)),
+        numbers=numbers,
+    )
 
 
 def recommended_weight(findings: Iterable[Finding]) -> float:

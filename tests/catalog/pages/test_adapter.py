@@ -89,7 +89,7 @@ def test_a_version_without_file_sheet_or_terms_still_has_a_page(client: Client, 
     version = make_adapter("Bare", sheet=False)
     version.files.all().delete()
     page = show(client, version)
-    assert "No sheet yet" in page
+    assert "No sheet" in page
     assert "No file is stored" in page
 
 

@@ -56,12 +56,12 @@ def test_a_sheet_of_a_replaced_file_is_marked(client: Client, version: Version) 
     assert "For an earlier file" in client.get(f"/sheets/{sheet.pk}/").content.decode()
 
 
-def test_cards_show_the_row_of_typical_effect(version: Version) -> None:
+def test_cards_show_the_row_of_typical_effect_among_those_with_the_trigger_words(version: Version) -> None:
     sheet = version.sheets.get()
     for place in sheet.places.filter(column=4):
         place.metrics = {"effect": place.row / 10}
         place.save()
-    assert read_pairs([sheet])[sheet.pk].strong.row == 4
+    assert read_pairs([sheet])[sheet.pk].strong.row == 6
 
 
 @pytest.mark.parametrize(("weight", "label"), [(0.4, "0.4"), (1.0, "1.0"), (0.25, "0.25"), (2.0, "2.0")])

@@ -1,0 +1,106 @@
+"""A sheet's findings as sentences in the reader's language, made from their code and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+Numbers = Mapping[str, float]
+# Below this mean change of L*, a* or b* a color shift has no direction worth naming.
+_NAMED_FROM = 3.0
+
+
+def finding_sentence(code: str, numbers: Numbers, message: str) -> str:
+    """The sentence of a finding; `message` as the worker wrote it where code or numbers are unknown here."""
+    make = _SENTENCES.get(code)
+    try:
+        return make(numbers) if make else message
+    except (KeyError, TypeError, ValueError):
+        return message
+
+
+def _weight(numbers: Numbers, name: str = "weight") -> str:
+    return number_format(float(numbers[name]), decimal_pos=1)
+
+
+def _collapse(numbers: Numbers) -> str:
+    how = {
+        "noise": _("much noise is added"),
+        "clipped": _("large parts are burnt out"),
+        "ssim": _("nothing of the base's structure is left"),
+    }
+    named = next(text for name, text in how.items() if name in numbers)
+    return _("Pictures fall apart from weight %(weight)s on (%(how)s).") % {
+        "weight": _weight(numbers),
+        "how": named,
+    }
+
+
+def _ignores_prompt(numbers: Numbers) -> str:
+    if "prompt_grip" in numbers:
+        text = _("From weight %(weight)s on the seed decides more of the picture than the prompt does.")
+    else:
+        text = _("From weight %(weight)s on the prompt hardly matters: different prompts look alike.")
+    return text % {"weight": _weight(numbers)}
+
+
+def _colors(numbers: Numbers) -> str:
+    directions = (
+        ("lightness", _("darker"), _("lighter")),
+        ("green_red", _("greener"), _("redder")),
+        ("blue_yellow", _("bluer"), _("yellower")),
+    )
+    named = [
+        above if numbers[name] > 0 else below
+        for name, below, above in directions
+        if abs(numbers[name]) > _NAMED_FROM
+    ]
+    if not named:
+        return _("Colors shift at weight %(weight)s, in no common direction.") % {"weight": _weight(numbers)}
+    return _("Colors shift at weight %(weight)s: %(directions)s.") % {
+        "weight": _weight(numbers),
+        "directions": _(", ").join(named),
+    }
+
+
+def _recommended(numbers: Numbers) -> str:
+    low, high = _weight(numbers, "low"), _weight(numbers, "high")
+    if low == high:
+        return _("Recommended: weight %(weight)s.") % {"weight": high}
+    return _("Recommended: weights %(low)s to %(high)s.") % {"low": low, "high": high}
+
+
+_SENTENCES: dict[str, Callable[[Numbers], str]] = {
+    "no_effect": lambda numbers: (
+        _("The adapter changes nothing that can be seen, even at weight %(weight)s.")
+        % {"weight": _weight(numbers)}
+    ),
+    "black_images": lambda numbers: (
+        _("%(count)d pictures are black, flat or not finite.") % {"count": int(numbers["pictures"])}
+    ),
+    "overfit": lambda numbers: (
+        _("From weight %(weight)s on different seeds give nearly the same picture.")
+        % {"weight": _weight(numbers)}
+    ),
+    "little_variety": lambda numbers: (
+        _(
+            "From weight %(weight)s on different seeds give nearly the same picture, though the prompt still "
+            "decides what it shows."
+        )
+        % {"weight": _weight(numbers)}
+    ),
+    "ignores_prompt": _ignores_prompt,
+    "collapses_at": _collapse,
+    "colour_shift": _colors,
+    "background_drift": lambda numbers: (
+        _("The background changes with the adapter at weight %(weight)s.") % {"weight": _weight(numbers)}
+    ),
+    "trigger_not_needed": lambda numbers: _(
+        "The adapter acts as much without its trigger words as with them."
+    ),
+    "recommended_weight": _recommended,
+}
+KNOWN = frozenset(_SENTENCES)
+"""Codes with a sentence; a test compares them with the findings that exist."""
