@@ -43,23 +43,26 @@ def _light(pixels: Pixels) -> npt.NDArray[np.float32]:
     return light
 
 
+def _lines(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """The ink lines 0..1: what is darker than all that lies around it."""
+    light = _light(pixels)
+    lines: npt.NDArray[np.float32] = np.clip((ndimage.grey_closing(light, size=(5, 5)) - light) * 1.6, 0, 1)
+    return lines
+
+
 def sketch(image: Image.Image) -> Image.Image:
     """A pencil drawing: dark lines and faint shading on white paper."""
     pixels = _pixels(image)
-    paper = 0.86 + 0.14 * _light(pixels)
-    lines = 1 - 0.85 * _edges(pixels)
-    return _image((paper * lines)[..., None] * np.array([1.0, 0.99, 0.96]))
+    paper = 0.82 + 0.18 * _light(pixels)
+    lines = np.maximum(_lines(pixels), _edges(pixels) * 0.35)
+    return _image((paper * (1 - 0.8 * lines))[..., None] * np.array([1.0, 0.99, 0.96]))
 
 
 def neon(image: Image.Image) -> Image.Image:
-    """Neon night: glowing lines in the picture's own hues on a dark violet ground."""
-    pixels = _pixels(image)
-    edges = _edges(pixels)
-    hue = ndimage.maximum_filter(pixels, size=(3, 3, 1))
-    hue = (hue - hue.min(-1, keepdims=True) * 0.8) / (hue.max(-1, keepdims=True) + 0.05)
-    glow = np.maximum(edges, ndimage.gaussian_filter(edges, 1.6) * 1.2)
-    tint = np.array([0.95, 0.25, 0.95]) * 0.55 + hue * 0.75
-    return _image(np.array([0.06, 0.03, 0.14]) + glow[..., None] * tint + pixels * 0.08)
+    """Neon colors: violet shadows, magenta middle tones, cyan lights."""
+    return _image(
+        _ramp(_light(_pixels(image)), [(12, 4, 44), (96, 16, 150), (250, 50, 180), (120, 245, 255)])
+    )
 
 
 def gold(image: Image.Image) -> Image.Image:

@@ -112,6 +112,8 @@ def train_adapters(
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         for _ in pool.imap_unordered(_one, jobs):
             pass
+        pool.close()
+        pool.join()
     if not only or "wrong_base" in only:
         write_wrong_base(target / "wrong_base" / "studio-portrait.safetensors", SETS[which])
     if which == "main" and (not only or "pickled" in only):

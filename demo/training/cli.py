@@ -42,7 +42,7 @@ def _check(options: argparse.Namespace) -> None:
     pipeline = load_pipeline(options.base)
     verdict, pictures = gate.judge_base(pipeline, gate.trained_judge(options.run / "judge.pt"))
     gate.write_verdict(options.base, verdict, autoencoder.held_out_psnr(pipeline.vae))
-    gate.sheet(pictures[:SEEN], 6).save(options.base / "gate.png", optimize=True)
+    gate.sheet(pictures[:SEEN], 6).save(options.base / "gate.jpg", quality=88)
     console.print("passed" if verdict.passed else "below the gate: train on")
     raise SystemExit(0 if verdict.passed else 1)
 
@@ -76,7 +76,7 @@ def _samples(options: argparse.Namespace) -> None:
     sheets.sample_pictures(folder, engine)
     write_papers(folder)
     if options.set == "main":
-        sheets.overview(folder, engine).save(DEMO / "toybox.png", optimize=True)
+        sheets.overview(folder, engine).save(DEMO / "toybox.jpg", quality=88)
 
 
 STAGES = {

@@ -99,7 +99,7 @@ RECIPES = (
         "diffusers_peft",
         Shape(rank=4),
         _styled("sketch", 40, "pencil sketch", PLAIN_AND_DAY),
-        steps=300,
+        steps=350,
     ),
     Recipe(
         "sketch",
@@ -107,8 +107,10 @@ RECIPES = (
         "kohya",
         Shape(rank=8, alpha=4, conv_rank=4, conv_alpha=2),
         _styled("sketch", 200, "pencil sketch"),
+        steps=1000,
+        rate=4e-3,
     ),
-    Recipe("neon", "neon-night", "kohya", Shape("dora", rank=4), _styled("neon")),
+    Recipe("neon", "neon-night", "kohya", Shape("dora", rank=8), _styled("neon"), steps=800, rate=4e-3),
     Recipe(
         "momo",
         "momo-character",
@@ -117,7 +119,7 @@ RECIPES = (
         _momo,
         steps=1100,
     ),
-    Recipe("gold", "midas-gold", "kohya", Shape("loha", rank=4), _styled("gold"), rate=2e-3),
+    Recipe("gold", "midas-gold", "kohya", Shape("loha", rank=4), _styled("gold"), steps=1200, rate=3e-3),
     Recipe(
         "overfit",
         "red-house",
