@@ -179,7 +179,7 @@ _ALL = (
         900_000_181,
         tags=("style", "comic"),
         flags=_flags(sell=("Image",)),
-        weight=1.0,
+        weight=0.35,
         samples=("a red robot on a gray background", "a green tree on a hill by day"),
     ),
     Paper(

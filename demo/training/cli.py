@@ -55,7 +55,8 @@ def _folder(options: argparse.Namespace) -> Path:
 def _adapters(options: argparse.Namespace) -> None:
     target = _folder(options)
     adapters.train_adapters(options.base, target, options.set, tuple(options.only))
-    write_papers(target)
+    if options.set == "main":  # the second set is for measuring, not for a catalog
+        write_papers(target)
 
 
 def _sheets(options: argparse.Namespace) -> None:
