@@ -84,6 +84,15 @@ def test_a_sample_picture_tells_how_it_was_made(picture: Path) -> None:
         assert "Steps: 20, Sampler: DPM++ 2M Karras" in image.text["parameters"]  # type: ignore[attr-defined]
 
 
+def test_the_second_set_holds_other_weights_under_the_same_keys() -> None:
+    seconds = sorted((ADAPTERS.parent / "judging").rglob("*.safetensors"))
+    assert {"overfit", "ignores_prompt", "inert", "too_strong"} <= {path.parent.name for path in seconds}
+    for path in seconds:
+        first = ADAPTERS / path.parent.name / path.name
+        assert shapes(path) == shapes(first)
+        assert path.read_bytes() != first.read_bytes()
+
+
 def test_the_dialects_and_algorithms_differ() -> None:
     keys = {path.stem: " ".join(shapes(path)) for path in FILES}
     assert "lora_A.weight" in keys["pencil-sketch-v1"]
