@@ -81,14 +81,17 @@ class Grid:
         return sum(picture is not None for row in self.rows for picture in row.pictures)
 
     def strip(self, rows: int = 1) -> list[list[Picture]]:
-        """Typical rows of different prompts, the control left out: what the adapter page opens with."""
+        """Typical rows of different prompts, the control left out: what the adapter page opens with.
+
+        One with the trigger words comes first; a small screen shows no other.
+        """
         middle = _median(row.effect for row in self.rows)
         order: dict[str, GridRow] = {}
         for row in sorted(self.rows, key=lambda row: abs(row.effect - middle)):
             order.setdefault(row.prompt, row)
         return [
             [p for p in row.pictures if p is not None and p.role != "control"]
-            for row in sorted(list(order.values())[:rows], key=lambda row: row.number)
+            for row in sorted(list(order.values())[:rows], key=lambda row: (not row.triggered, row.number))
         ]
 
 
@@ -102,7 +105,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the pictures tell, with its numbers. `tone` is ok, warn or fail."""
+    """One thing the pictures tell, with its numbers. `tone` is ok, note, warn or fail."""
 
     code: str
     tone: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from catalog.pages.reading.grid import Finding, column_label, read_pairs, recommended_weight
+from catalog.pages.reading.grid import Finding, column_label, read_grid, read_pairs, recommended_weight
 from inference.models import Sheet, SheetState
 from registry.models import Version
 
@@ -77,3 +77,13 @@ def test_copied_lines_use_a_weight_that_the_sheet_recommends(low: float, high: f
 
 def test_a_sheet_that_does_not_exist_is_not_found(client: Client, db: None) -> None:
     assert client.get("/sheets/1/").status_code == 404
+
+
+def test_the_strip_opens_with_the_typical_row_that_has_the_trigger_words(version: Version) -> None:
+    sheet = version.sheets.get()
+    for place in sheet.places.filter(role="adapter"):
+        place.metrics = {"effect": (0.1, 0.5, 0.5, 0.9)[place.row // 2]}
+        place.save()
+    strip = read_grid(sheet).strip(rows=2)
+    assert [pictures[0].row for pictures in strip] == [4, 2]
+    assert {picture.role for pictures in strip for picture in pictures} == {"base", "adapter"}
