@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Case, CharField, Count, F, Func, Value, When
+from django.db.models import Case, CharField, Count, F, Func, TextChoices, Value, When
 from django.utils.translation import gettext as _
 
 from catalog.search.index import Facet, FacetValue
@@ -103,28 +104,28 @@ def _outcomes(question: Question) -> Facet:
     return Facet("outcome", _("Verdict"), values)
 
 
-def _vetting(question: Question) -> Facet:
-    rows = (
-        question.versions(without="vetting").order_by().values_list("vetting").annotate(adapters=_adapters())
-    )
-    counts = dict(rows)
-    values = [
-        FacetValue(
-            each.value, str(each.label), counts.get(each.value, 0), each.value in question.query.vetting
-        )
-        for each in Vetting
+def _counts(question: Question, facet: str, column: str) -> dict[Any, int]:
+    """Value of a column -> adapters, with every filter but this facet's own."""
+    rows = question.versions(without=facet).order_by().values_list(column).annotate(adapters=_adapters())
+    return dict(rows)
+
+
+def _choices(choices: type[TextChoices], counts: dict[Any, int], chosen: tuple[str, ...]) -> list[FacetValue]:
+    """All values of a closed list in its own order, those that leave nothing too."""
+    return [
+        FacetValue(each.value, str(each.label), counts.get(each.value, 0), each.value in chosen)
+        for each in choices
     ]
-    return Facet("vetting", _("Vetting"), values)
+
+
+def _vetting(question: Question) -> Facet:
+    counts = _counts(question, "vetting", "vetting")
+    return Facet("vetting", _("Vetting"), _choices(Vetting, counts, question.query.vetting))
 
 
 def _algorithms(question: Question) -> Facet:
-    rows = (
-        question.versions(without="algorithm")
-        .order_by()
-        .values_list("algorithm")
-        .annotate(adapters=_adapters())
-    )
-    named = [(value, value, count) for value, count in rows if value]
+    counts = _counts(question, "algorithm", "algorithm")
+    named = [(value, value, count) for value, count in counts.items() if value]
     return _facet("algorithm", _("Algorithm"), named, question.query.algorithms)
 
 
@@ -142,30 +143,12 @@ def _tags(question: Question) -> Facet:
 
 
 def _sources(question: Question) -> Facet:
-    rows = (
-        question.versions(without="source")
-        .order_by()
-        .values_list("adapter__source")
-        .annotate(adapters=_adapters())
-    )
-    counts = dict(rows)
-    values = [
-        FacetValue(
-            each.value, str(each.label), counts.get(each.value, 0), each.value in question.query.sources
-        )
-        for each in Source
-    ]
-    return Facet("source", _("Source"), values)
+    counts = _counts(question, "source", "adapter__source")
+    return Facet("source", _("Source"), _choices(Source, counts, question.query.sources))
 
 
 def _has_sheet(question: Question) -> Facet:
-    rows = (
-        question.versions(without="has_sheet")
-        .order_by()
-        .values_list("has_sheet")
-        .annotate(adapters=_adapters())
-    )
-    counts = dict(rows)
+    counts = _counts(question, "has_sheet", "has_sheet")
     chosen = question.query.has_sheet
     values = [
         FacetValue("true", _("With a sheet"), counts.get(True, 0), chosen is True),
