@@ -14,6 +14,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from catalog.errors import BadQuery
+from catalog.search.query import read_limit
 
 LIMIT = 50
 LIMIT_MAX = 200
@@ -32,7 +33,7 @@ class KeysetPagination(BasePagination):
         """The rows of the page that `after` and `limit` ask for. Raises BadQuery."""
         keyset: str = getattr(view, "keyset", "-pk")
         field = keyset.removeprefix("-")
-        limit = _limit(request.query_params.get("limit", ""))
+        limit = read_limit(request.query_params.get("limit", ""), default=LIMIT, most=LIMIT_MAX)
         ordered = queryset.order_by(keyset)
         # Counted before `after`: the count is the list's, the same on every page.
         counted = queryset.order_by().values("pk")[: COUNT_MAX + 1].count()
@@ -110,11 +111,3 @@ def _decode(after: str, model: type[Model], field: str) -> Any:
     except (ValueError, RecursionError):
         raise BadQuery("after", "is not the `next` of a page of this list") from None
     return key
-
-
-def _limit(raw: str) -> int:
-    if not raw:
-        return LIMIT
-    if not (raw.isascii() and raw.isdigit() and len(raw) <= 4 and 1 <= int(raw) <= LIMIT_MAX):
-        raise BadQuery("limit", f"must be a whole number from 1 to {LIMIT_MAX}")
-    return int(raw)

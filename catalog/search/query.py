@@ -95,7 +95,7 @@ class SearchQuery:
         for name in SINGLE:
             given[SINGLE[name]] = _single(name, _values(params, name))
         given["after"] = _text("after", _last(params, "after"), CURSOR_MAX)
-        given["limit"] = _limit(_last(params, "limit"))
+        given["limit"] = read_limit(_last(params, "limit"))
         query = cls(**given)
         if query.outcomes and not query.act:
             raise BadQuery("outcome", "needs an act to be decided for; add act=")
@@ -134,7 +134,7 @@ class SearchQuery:
         if name == "after":
             return dataclasses.replace(self, after=_text(name, value, CURSOR_MAX))
         if name == "limit":
-            return self._with({"limit": _limit(value)})
+            return self._with({"limit": read_limit(value)})
         raise BadQuery(name, "no such parameter")
 
     def without(self, name: str, value: str | None = None) -> Self:
@@ -235,11 +235,12 @@ def _flag(name: str, raw: str) -> bool | None:
     raise BadQuery(name, f"{raw[:40]!r} is neither true nor false")
 
 
-def _limit(raw: str) -> int:
+def read_limit(raw: str, *, default: int = LIMIT, most: int = LIMIT_MAX) -> int:
+    """The `limit` of a list, as written in an address. Raises BadQuery."""
     if not raw:
-        return LIMIT
-    if not (raw.isascii() and raw.isdigit() and len(raw) <= 4 and 1 <= int(raw) <= LIMIT_MAX):
-        raise BadQuery("limit", f"must be a whole number from 1 to {LIMIT_MAX}")
+        return default
+    if not (raw.isascii() and raw.isdigit() and len(raw) <= 4 and 1 <= int(raw) <= most):
+        raise BadQuery("limit", f"must be a whole number from 1 to {most}")
     return int(raw)
 
 
