@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,11 @@ def save_pipeline(
     text: TextEncoder,
     unet: Unet,
 ) -> None:
-    """Writes an ordinary `StableDiffusionPipeline` folder with fp16 weights."""
+    """Writes an ordinary `StableDiffusionPipeline` folder with fp16 weights.
+
+    The text encoder's config asks for fp32: transformers loads what its config says, diffusers loads the
+    other parts in fp32, and a pipeline with both kinds cannot run.
+    """
     pipeline = _diffusers.StableDiffusionPipeline(
         vae=vae,
         text_encoder=text,
@@ -107,6 +112,9 @@ def save_pipeline(
         requires_safety_checker=False,
     )
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    config = folder / "text_encoder" / "config.json"
+    stated = json.loads(config.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    config.write_text(json.dumps(stated, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_pipeline(folder: Path) -> Pipeline:

@@ -86,6 +86,18 @@ def test_diffusers_loads_the_base_offline_and_draws_what_was_asked_for(
 
 @pytest.mark.engine
 @pytest.mark.filterwarnings("ignore")
+def test_the_base_runs_as_a_card_would_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No dtype named: every part must come in the same one."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(BASE)
+    picture = pipeline("a red cat", num_inference_steps=2, height=64, width=64).images[0]
+    assert np.asarray(picture).std() > 5
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")
 def test_whole_words_are_one_token_and_unknown_ones_fall_into_pieces() -> None:
     from transformers import CLIPTokenizer
 
