@@ -16,7 +16,7 @@ from django.conf import settings
 
 from config.command_line import report
 from config.env import env_int, env_str
-from config.postgres.cluster import Cluster, embedded_cluster
+from config.postgres.configured import configured_cluster
 from registry.errors import KuraError
 
 # For the processes to come up on a slow, busy machine.
@@ -37,7 +37,7 @@ def main() -> int:
     # A process that is being ended must still end its children, also one started with Ctrl-C ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    cluster = _cluster()
+    cluster = configured_cluster()
     had_server = cluster is None or cluster.is_running()
     try:
         code = _manage("migrate", "--verbosity", "0") or _manage("demo")
@@ -94,11 +94,6 @@ def _manage(*arguments: str) -> int:
     return subprocess.run(
         [sys.executable, "manage.py", *arguments], cwd=settings.BASE_DIR, check=False
     ).returncode
-
-
-def _cluster() -> Cluster | None:
-    known = settings.DATABASES["default"].get("CLUSTER")
-    return embedded_cluster(known["folder"], known["bin"], durable=known["durable"]) if known else None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

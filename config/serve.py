@@ -19,7 +19,7 @@ from django.conf import settings
 
 from config.command_line import report
 from config.env import env_int, env_str
-from config.postgres.cluster import Cluster, embedded_cluster
+from config.postgres.configured import configured_cluster
 from registry.errors import KuraError
 
 # honcho kills after 5 s what did not end by itself.
@@ -48,7 +48,7 @@ def serve() -> int:
     host, port = env_str("BIND", "127.0.0.1"), env_int("PORT", 8000, minimum=1, maximum=65535)
     if _taken(host, port):
         raise AlreadyServing(f"Something already listens on {host}:{port}.")
-    cluster = _embedded()
+    cluster = configured_cluster()
     had_server = cluster is None or cluster.is_running()
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(str(os.getpid()), encoding="utf-8")
@@ -68,7 +68,7 @@ def stop() -> int:
         deadline = time.monotonic() + PATIENCE
         while _serving(_note()) and time.monotonic() < deadline:
             time.sleep(0.1)
-    cluster = _embedded()
+    cluster = configured_cluster()
     if cluster:
         cluster.stop()
     return 0
@@ -97,11 +97,6 @@ def _run_honcho(port: int) -> int:
         signal.signal(number, tell)
     status = honcho.wait()
     return 0 if asked else status
-
-
-def _embedded() -> Cluster | None:
-    known = settings.DATABASES["default"].get("CLUSTER")
-    return embedded_cluster(known["folder"], known["bin"], durable=known["durable"]) if known else None
 
 
 def _note() -> Path:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from django.conf import settings
-
 from config.command_line import report
-from config.postgres.cluster import embedded_cluster
+from config.postgres.configured import configured_cluster
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 USAGE = "usage: python -m config.postgres start | stop | status | destroy\n"
@@ -16,14 +14,13 @@ USAGE = "usage: python -m config.postgres start | stop | status | destroy\n"
 
 def main(arguments: list[str]) -> int:
     """Do what was asked with the cluster of the settings; 0 done, 1 not running, 2 wrong usage."""
-    known = settings.DATABASES["default"].get("CLUSTER")
     if len(arguments) != 1 or arguments[0] not in {"start", "stop", "status", "destroy"}:
         sys.stderr.write(USAGE)
         return 2
-    if not known:
+    cluster = configured_cluster()
+    if cluster is None:
         sys.stdout.write("DATABASE_URL is set; there is no embedded database.\n")
         return 0
-    cluster = embedded_cluster(known["folder"], known["bin"], durable=known["durable"])
     match arguments[0]:
         case "start":
             cluster.start()
