@@ -1,6 +1,7 @@
 """What exists, where it came from, what may be done with it, whether it is vetted: one file per noun."""
 
 from registry.models.adapters import Adapter, Availability, Creator, Source, Version, Vetting
+from registry.models.analysis import Analysis, AnalysisState, VersionDiff
 from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
 from registry.models.files import Blob, File, FileState, Sample
 from registry.models.jobs import Job, JobQueue, JobState
@@ -12,6 +13,8 @@ from registry.models.vetting import AuditEvent, Change, Check, CheckOutcome, Rev
 __all__ = [
     "Adapter",
     "AliasHost",
+    "Analysis",
+    "AnalysisState",
     "AuditEvent",
     "Availability",
     "BaseModel",
@@ -38,5 +41,6 @@ __all__ = [
     "TermsClaim",
     "TermsProfile",
     "Version",
+    "VersionDiff",
     "Vetting",
 ]
