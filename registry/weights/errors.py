@@ -238,3 +238,16 @@ class IncompleteModule(WeightsError):
     """A module lacks one of the factors that its algorithm needs."""
 
     code = "incomplete_module"
+
+
+class ModuleTooLarge(WeightsError):
+    """A module holds more numbers than any layer of a known model."""
+
+    code = "module_too_large"
+
+
+class UnsupportedChange(WeightsError):
+    """The change that a module makes to its layer cannot be told from its tensors alone."""
+
+    code = "unsupported_change"
+    next_step = "Statistics leave this module out; the rest of the file is read."

@@ -151,11 +151,12 @@ def load_adapter_modules(path: str | os.PathLike[str]) -> dict[str, ModuleTensor
             key = f"{module.where.component}.{module.where.path}"
             if key in loaded:
                 raise UnmatchedKeys(f"{loaded[key].name} and {module.name} both name the layer {key}.")
-            loaded[key] = _load(module, file)
+            loaded[key] = load_module(module, file)
     return loaded
 
 
-def _load(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
+def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
+    """The tensors of one module. Raises IncompleteModule when a factor is missing or cannot be read."""
     if module.facts.problem:
         raise IncompleteModule(f"Module {module.name} {module.facts.problem}.")
     tensors: dict[str, Array] = {}

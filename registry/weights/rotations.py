@@ -1,0 +1,118 @@
+"""OFT and BOFT: from stored generators to the rotation's difference from the identity.
+
+R = (I + Q)(I - Q)^-1 with skew-symmetric Q (Cayley 1846; Qiu et al. 2023, arXiv:2306.07280, section 3.1);
+W' = R W. BOFT chains rotations by a butterfly (Liu et al. 2023, arXiv:2311.06243), laid out as in LyCORIS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from .errors import UnsupportedChange
+from .operators import FORM_LIMIT, SPECTRUM_LIMIT, BlockDiagonal, Dense, Numbers, Stored, wide
+from .tensors import Array
+
+# How far from orthogonal a block may be that stores the rotation itself, as old LyCORIS files do (oft_diag).
+_ORTHOGONAL = 1e-2
+
+
+def oft_change(tensors: Mapping[str, Array], alpha: float | None) -> BlockDiagonal:
+    """R - I of one OFT module: blocks [n, b, b], kohya's list of such stacks, or PEFT's packed triangles
+    [n, b(b-1)/2].
+    """
+    if "r" in tensors:
+        return BlockDiagonal((_minus_identity(_cayley(_unpacked(_finite(tensors["r"])), None)),))
+    names = ["blocks"] if "blocks" in tensors else _listed(tensors)
+    generators = [_blocks(tensors[name]) for name in names]
+    # kohya and LyCORIS bound the norm of all of Q by alpha times the layer's outputs.
+    outputs = sum(stack.shape[0] * stack.shape[1] for stack in generators)
+    rotations = [_rotation(stack, alpha, outputs) for stack in generators]
+    if "rescale" in tensors and len(rotations) == 1:
+        count, size = rotations[0].shape[:2]
+        rotations[0] = rotations[0] * _finite(tensors["rescale"]).reshape(count, size, 1)
+    return BlockDiagonal(tuple(_minus_identity(stack) for stack in rotations))
+
+
+def boft_change(tensors: Mapping[str, Array], alpha: float | None) -> Dense:
+    """R - I [O, O] of one BOFT module: blocks [m, n, b, b], m factors of n rotations of size b."""
+    factors = _finite(tensors["blocks"])
+    if factors.ndim != 4 or factors.shape[2] != factors.shape[3] or factors.shape[2] % 2:
+        raise ValueError("not a butterfly of even square blocks")
+    depth, count, size = factors.shape[:3]
+    outputs = count * size
+    if outputs * outputs > FORM_LIMIT:
+        raise UnsupportedChange(f"A rotation of {outputs} x {outputs} is too large to be formed.")
+    whole = np.eye(outputs)
+    for level in range(depth):
+        rotation = _rotation(factors[level], alpha, outputs)
+        step = 2**level * size // 2
+        mixed = whole.reshape(-1, 2, step, outputs).swapaxes(1, 2).reshape(count, size, outputs)
+        turned = rotation @ mixed
+        whole = turned.reshape(-1, step, 2, outputs).swapaxes(1, 2).reshape(outputs, outputs)
+    if "rescale" in tensors:
+        whole = whole * _finite(tensors["rescale"]).reshape(outputs, 1)
+    return Dense(whole - np.eye(outputs), relative=True)
+
+
+def _listed(tensors: Mapping[str, Array]) -> list[str]:
+    names = [name for name in tensors if name.startswith("blocks.")]
+    if not names:
+        raise KeyError("blocks")
+    return sorted(names, key=lambda name: int(name.partition(".")[2][:9]))
+
+
+def _blocks(values: Array) -> Numbers:
+    blocks = _finite(values)
+    if blocks.ndim != 3 or blocks.shape[1] != blocks.shape[2]:
+        raise ValueError("not a stack of square blocks")
+    if blocks.shape[1] > SPECTRUM_LIMIT:
+        raise UnsupportedChange(f"Blocks of {blocks.shape[1]} are too large to be inverted.")
+    return blocks
+
+
+def _rotation(blocks: Numbers, alpha: float | None, outputs: int) -> Numbers:
+    identity = np.eye(blocks.shape[1])
+    products = blocks @ blocks.swapaxes(1, 2)
+    if blocks.size and float(np.abs(products - identity).max()) < _ORTHOGONAL:
+        return blocks
+    bound = alpha * outputs if alpha is not None and math.isfinite(alpha) and alpha > 0 else None
+    return _cayley(blocks - blocks.swapaxes(1, 2), bound)
+
+
+def _cayley(skew: Numbers, bound: float | None) -> Numbers:
+    norm = float(np.linalg.norm(skew))
+    if bound is not None and norm > bound:
+        skew = skew * (bound / norm)
+    identity = np.eye(skew.shape[1])
+    # I + Q and (I - Q)^-1 commute, so the order of the solve does not matter.
+    rotation: Numbers = np.linalg.solve(identity - skew, identity + skew)
+    return rotation
+
+
+def _unpacked(packed: Numbers) -> Numbers:
+    """Skew-symmetric blocks [n, b, b] from their upper triangles [n, b(b-1)/2], row by row."""
+    if packed.ndim != 2:
+        raise ValueError("not packed triangles")
+    size = (1 + math.isqrt(1 + 8 * packed.shape[1])) // 2
+    if size * (size - 1) // 2 != packed.shape[1] or size > SPECTRUM_LIMIT:
+        raise ValueError("not packed triangles")
+    skew = np.zeros((packed.shape[0], size, size))
+    rows, columns = np.triu_indices(size, 1)
+    skew[:, rows, columns] = packed
+    return skew - skew.swapaxes(1, 2)
+
+
+def _minus_identity(blocks: Numbers) -> Stored:
+    return blocks - np.eye(blocks.shape[1])
+
+
+def _finite(values: Array) -> Numbers:
+    if np.iscomplexobj(values):
+        raise ValueError("complex numbers")
+    numbers = wide(values.astype(np.float64))
+    if not bool(np.isfinite(numbers).all()):
+        raise UnsupportedChange("The generators hold NaN or infinity.")
+    return numbers
