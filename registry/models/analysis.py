@@ -53,7 +53,7 @@ class Analysis(_Computed):
 
 
 class VersionDiff(_Computed):
-    """How the weights of two blobs differ: `registry.weights.versions`. It is about bytes, whoever has them."""
+    """How the weights of two blobs differ: `registry.weights.versions`; about bytes, whoever has them."""
 
     old = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
     new = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")

@@ -1,0 +1,216 @@
+"""What changed from one version of an adapter to another: weights, metadata and terms, put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from registry.licensing.verdict import OUTCOMES, Verdict
+from registry.licensing.vocabulary import ACTS
+from registry.models import TermsClaim, TermsProfile, Version
+from registry.verdicts import canonical, terms_of, verdict_of_profile
+
+Direction = Literal["looser", "tighter", "unknown", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one version's terms say about an act: the outcome, its conditions, and the clause that decides."""
+
+    outcome: str
+    conditions: tuple[str, ...]
+    layer: str
+    code: str
+    clause: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "outcome": self.outcome,
+            "conditions": list(self.conditions),
+            "layer": self.layer,
+            "code": self.code,
+            "clause": self.clause,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ActChange:
+    """One act about which the two versions' terms differ.
+
+    `direction`: `looser` or `tighter`; `unknown` where an answer was lost; `other` where conditions were
+    exchanged for others, which is neither.
+    """
+
+    act: str
+    direction: Direction
+    before: Side
+    after: Side
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "act": self.act,
+            "direction": self.direction,
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChange:
+    """Statements of one kind and standing that differ; either side may be empty."""
+
+    kind: str
+    standing: str
+    before: tuple[TermsClaim, ...]
+    after: tuple[TermsClaim, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "standing": self.standing,
+            "before": [_claim_dict(claim) for claim in self.before],
+            "after": [_claim_dict(claim) for claim in self.after],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TermsDiff:
+    """Acts whose verdict changed and claims that changed. `facts`: under which the acts were decided."""
+
+    acts: tuple[ActChange, ...]
+    claims: tuple[ClaimChange, ...]
+    facts: Mapping[str, object]
+
+    @property
+    def same(self) -> bool:
+        """Nothing changed, neither what was said nor what follows from it."""
+        return not self.acts and not self.claims
+
+    def going(self, direction: Direction) -> list[ActChange]:
+        """The acts that went this way."""
+        return [change for change in self.acts if change.direction == direction]
+
+    def as_dict(self) -> dict[str, Any]:
+        """`{facts, acts: [{act, direction, before, after}], claims: [{kind, standing, before, after}]}`."""
+        return {
+            "facts": dict(self.facts),
+            "acts": [change.as_dict() for change in self.acts],
+            "claims": [change.as_dict() for change in self.claims],
+        }
+
+
+def diff_terms(old: Version, new: Version, facts: Mapping[str, object] | None = None) -> TermsDiff:
+    """The terms of `new` against those of `old`, as their claims stand now.
+
+    Without `facts` nothing is assumed about who asks, so what hangs on them counts as a condition.
+    """
+    facts = facts or {}
+    acts = compare_profiles(_profile(old), _profile(new), facts)
+    current = TermsClaim.objects.filter(version__in=[old, new], superseded=False)
+    claims = list(
+        current.select_related("snapshot").defer("snapshot__body").order_by("kind", "standing", "pk")
+    )
+    return TermsDiff(acts, _claim_changes(claims, old.pk, new.pk), facts)
+
+
+def compare_profiles(
+    old: TermsProfile, new: TermsProfile, facts: Mapping[str, object]
+) -> tuple[ActChange, ...]:
+    """Every act that the two profiles answer differently, in the order of the table of acts."""
+    if old.terms == new.terms:
+        return ()
+    changes = []
+    for act in ACTS:
+        change = _act_change(act, verdict_of_profile(old, act, facts), verdict_of_profile(new, act, facts))
+        if change is not None:
+            changes.append(change)
+    return tuple(changes)
+
+
+def predecessor(version: Version, siblings: Iterable[Version]) -> Version | None:
+    """The version of the same adapter and family that was published (else taken in) just before this one."""
+    earlier = [
+        other
+        for other in siblings
+        if other.pk != version.pk
+        and other.adapter_id == version.adapter_id
+        and other.detected_family == version.detected_family
+        and moment(other) < moment(version)
+    ]
+    return max(earlier, key=moment, default=None)
+
+
+def moment(version: Version) -> tuple[datetime, int]:
+    """What puts the versions of an adapter in order: upstream's date where there is one, else ours."""
+    return (version.published or version.created, version.pk)
+
+
+def _profile(version: Version) -> TermsProfile:
+    """The version's profile, or one that is not saved: comparing changes nothing."""
+    return version.terms_profile or TermsProfile(terms=terms_of(version))
+
+
+def _act_change(act: str, before: Verdict, after: Verdict) -> ActChange | None:
+    lost = set(before.conditions) - set(after.conditions)
+    gained = set(after.conditions) - set(before.conditions)
+    if before.outcome == after.outcome and not lost and not gained:
+        return None
+    direction = _direction(before.outcome, after.outcome, lost, gained)
+    return ActChange(act, direction, _side(before, lost), _side(after, gained))
+
+
+def _direction(before: str, after: str, lost: set[str], gained: set[str]) -> Direction:
+    if before != after:
+        if after == "unknown":
+            return "unknown"
+        return "looser" if OUTCOMES.index(after) < OUTCOMES.index(before) else "tighter"  # type: ignore[arg-type]
+    if lost and gained:
+        return "other"
+    return "looser" if lost else "tighter"
+
+
+def _side(verdict: Verdict, differing: set[str]) -> Side:
+    """The reason that makes the difference, else one that decides, else the clause of a deciding layer."""
+    deciding = [reason for reason in verdict.reasons if reason.layer in verdict.deciding]
+    chosen = [
+        *(reason for reason in verdict.reasons if reason.condition in differing),
+        *(reason for reason in deciding if reason.clause),
+        *deciding,
+    ]
+    if chosen:
+        found = chosen[0]
+        return Side(verdict.outcome, verdict.conditions, found.layer, found.code, found.clause)
+    entries = [entry for entry in verdict.ledger if entry.layer in verdict.deciding]
+    entry = next((each for each in entries if each.clause), entries[0] if entries else None)
+    if entry is None:
+        return Side(verdict.outcome, verdict.conditions, "", "", None)
+    return Side(verdict.outcome, verdict.conditions, entry.layer, entry.status, entry.clause)
+
+
+def _claim_changes(claims: Sequence[TermsClaim], old: int, new: int) -> tuple[ClaimChange, ...]:
+    changes = []
+    for kind, standing in dict.fromkeys((claim.kind, claim.standing) for claim in claims):
+        own = [claim for claim in claims if (claim.kind, claim.standing) == (kind, standing)]
+        before = tuple(claim for claim in own if claim.version_id == old)
+        after = tuple(claim for claim in own if claim.version_id == new)
+        if {_said(claim) for claim in before} != {_said(claim) for claim in after}:
+            changes.append(ClaimChange(kind, standing, before, after))
+    return tuple(changes)
+
+
+def _said(claim: TermsClaim) -> str:
+    """What a claim says, whoever wrote it down how; what was not recognized is known by its words."""
+    return canonical(claim.value) if claim.value is not None else claim.wording
+
+
+def _claim_dict(claim: TermsClaim) -> dict[str, Any]:
+    snapshot = claim.snapshot
+    return {
+        "value": claim.value,
+        "wording": claim.wording,
+        "at": (snapshot.fetched if snapshot else claim.created).isoformat(),
+        "source": snapshot.url if snapshot else None,
+        "sha256": snapshot.sha256 if snapshot else None,
+    }
