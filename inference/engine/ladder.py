@@ -12,7 +12,7 @@ from inference.engine.base import LoadedBase, environment, load_base, set_thread
 from inference.engine.embedder import Embedder
 from inference.engine.patcher import FittedAdapter, WeightOf, WeightPatcher
 from inference.engine.sampling import Picture, decode, denoise, make_scheduler, noise
-from registry.weights import load_adapter_modules
+from registry.weights.loading import load_adapter_modules
 
 
 @dataclass(frozen=True, slots=True)

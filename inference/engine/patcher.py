@@ -21,7 +21,7 @@ from inference.engine.base import LoadedBase, canonical_name
 from inference.errors import NonFiniteAdapter, NothingMatched, UnmatchedModules, UnsupportedAdapter, WrongBase
 
 if TYPE_CHECKING:
-    from registry.weights import ModuleTensors
+    from registry.weights.loading import ModuleTensors
 
 WeightOf = Callable[[str, str], float]
 """(component, module path) -> weight: one number for all, or another one for each block."""

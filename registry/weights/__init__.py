@@ -1,11 +1,14 @@
-"""From the bytes of an adapter file to facts about it: pure Python and numpy, no torch, no Django."""
+"""From the bytes of an adapter file to facts about it: pure Python and numpy, no torch, no Django.
+
+What needs numpy is imported from its own module (`loading`, `tensors`, ...): reading facts does without.
+"""
 
 from .container import Container, open_container, read_header
 from .digests import Digester, Digests, digest_file
 from .errors import ContainerError, IncompleteModule, UnmatchedKeys, Unreadable, WeightsError
 from .header import Header, TensorInfo
 from .inspection import Inspection, inspect_file
-from .modules import ModuleFacts, ModuleTensors, iter_modules, load_adapter_modules
+from .modules import ModuleFacts, iter_modules
 
 __all__ = [
     "Container",
@@ -16,7 +19,6 @@ __all__ = [
     "IncompleteModule",
     "Inspection",
     "ModuleFacts",
-    "ModuleTensors",
     "TensorInfo",
     "UnmatchedKeys",
     "Unreadable",
@@ -24,7 +26,6 @@ __all__ = [
     "digest_file",
     "inspect_file",
     "iter_modules",
-    "load_adapter_modules",
     "open_container",
     "read_header",
 ]

@@ -17,7 +17,8 @@ import numpy as np
 from .container import read_header
 from .errors import ModuleTooLarge, UnsupportedChange, WeightsError
 from .header import Header
-from .modules import ModuleFacts, ModuleTensors, group_modules, load_module
+from .loading import ModuleTensors, load_module
+from .modules import ModuleFacts, group_modules
 from .operators import FORM_LIMIT, BlockDiagonal, Change, Dense, Kronecker, LowRank, Numbers, Stored, wide
 from .rotations import boft_change, oft_change
 from .tensors import Array, TensorFile

@@ -19,7 +19,7 @@ from .findings import findings_of
 from .header import Header
 from .kinds import is_flux_control, kind_of, learned_tokens
 from .modules import ModuleFacts, group_modules
-from .tensors import TensorFile
+from .scalars import ScalarFile
 from .training import DeclaredBase, TrainingReading, read_training
 
 _MAJORITY = 0.9
@@ -142,9 +142,10 @@ def _with_header(
     conflict = bases_conflict(declared, family)
     not_finite: list[str] = []
     if modules:
-        with TensorFile(path, header) as file:
+        with ScalarFile(path, header) as file:
             modules = [_with_alpha(module, file) for module in modules]
-            if numbers:
+            # Only where the tensors are known not to overlap: else one byte could be read a million times.
+            if numbers and container.valid:
                 not_finite = file.not_finite(header.tensors)
     findings = findings_of(
         header=header,
@@ -194,7 +195,7 @@ def _as_control(modules: list[ModuleFacts], rest: list[str]) -> list[ModuleFacts
     ]
 
 
-def _with_alpha(module: ModuleFacts, file: TensorFile) -> ModuleFacts:
+def _with_alpha(module: ModuleFacts, file: ScalarFile) -> ModuleFacts:
     key = module.factors.get("alpha")
     return module if key is None else replace(module, alpha=file.read_number(key))
 

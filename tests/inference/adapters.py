@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from registry.weights import ModuleTensors
+from registry.weights.loading import ModuleTensors
 
 Floats = npt.NDArray[np.float32]
 

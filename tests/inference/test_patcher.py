@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inference.errors import NonFiniteAdapter, NothingMatched, UnmatchedModules, UnsupportedAdapter, WrongBase
-from registry.weights import ModuleTensors
+from registry.weights.loading import ModuleTensors
 from tests.inference import adapters
 from tests.inference.adapters import BLOCK, LINEAR, PROJECTION, TEXT, Sample, random_floats
 

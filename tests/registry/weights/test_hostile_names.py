@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.weights import WeightsError, inspect_file, load_adapter_modules
+from registry.weights import WeightsError, inspect_file
 from registry.weights.keys import SUFFIXES
+from registry.weights.loading import load_adapter_modules
 from tests.registry.weights.files import write_shapes
 
 PARTS = (

@@ -9,13 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from registry.weights import (
-    ContainerError,
-    IncompleteModule,
-    UnmatchedKeys,
-    iter_modules,
-    load_adapter_modules,
-)
+from registry.weights import ContainerError, IncompleteModule, UnmatchedKeys, iter_modules
+from registry.weights.loading import load_adapter_modules
 from tests.registry.weights.files import kohya_file, unet_attention, write_arrays, write_shapes
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -80,16 +80,6 @@ def test_an_alpha_is_one_number_whatever_its_dtype_and_shape(tmp_path: Path) -> 
         assert [file.read_number(name) for name in "abcde"] == [8.0, 0.5, 16.0, None, None]
 
 
-def test_nan_and_infinity_are_found(tmp_path: Path) -> None:
-    arrays: Arrays = {
-        "good": np.asarray([1, 2], np.float32),
-        "nan": np.asarray([1, np.nan], np.float16),
-        "inf": np.asarray([np.inf], np.float32),
-    }
-    with read(write_arrays(tmp_path / "a", arrays)) as file:
-        assert sorted(file.not_finite(arrays)) == ["inf", "nan"]
-
-
 def test_what_lies_past_the_end_of_the_file_cannot_be_read(tmp_path: Path) -> None:
     path = write_shapes(tmp_path / "a", {"a": (4,), "b": (4,)})
     path.write_bytes(path.read_bytes()[:-2])

@@ -1,0 +1,132 @@
+"""The modules of an adapter file with their tensors, ready to be applied to a model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from .container import read_header
+from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
+from .modules import ModuleFacts, group_modules
+from .tensors import Array, TensorFile
+
+# Factor names inside ModuleTensors, without the algorithm's own prefix.
+_SHORT = {"oft_r": "r", "ia3_weight": "weight"}
+_PREFIXES = ("hada_", "lokr_", "glora_", "oft_")
+# What an algorithm leaves beside its factors and no formula needs.
+_MARKERS = frozenset({"alpha", "oft_marker"})
+# alpha / rank has a meaning for these; for OFT alpha is a constraint, and the others have none.
+_SCALED = frozenset({"lora", "locon", "loha", "lokr", "glora"})
+
+
+@dataclass(frozen=True)
+class ModuleTensors:
+    """One module ready to be applied to the layer `path` of `component`.
+
+    `path` is the layer's dotted diffusers path (component unet) or transformers path with its `text_model.`
+    (component text_encoder, text_encoder_2). `tensors` are float32 or float16 arrays under their factor's
+    name: lora, locon: up, down, mid; loha: w1_a, w1_b, w2_a, w2_b, t1, t2; lokr: w1 or w1_a and w1_b, w2 or
+    w2_a and w2_b, t2; ia3: weight, on_input; glora: a1, a2, b1, b2, bm; oft, boft: blocks, rescale; full:
+    diff, w_norm, b_norm, set_weight; any of them also dora_scale, diff_b, up_bias, scale.
+
+    `alpha` is None when the file has none, which means a scale of 1. A stored 0 reads as the rank, as in
+    LyCORIS.
+    """
+
+    component: str
+    path: str
+    algorithm: str
+    tensors: dict[str, Array]
+    alpha: float | None
+    rank: int | None
+    name: str = ""
+
+    @property
+    def dora(self) -> bool:
+        """Whether the weight is split into magnitude and direction (DoRA)."""
+        return "dora_scale" in self.tensors
+
+    @property
+    def scale(self) -> float:
+        """What the factors' product is multiplied with: alpha / rank, and 1 where either is missing.
+
+        LoKr with two whole factors has no rank and so ignores its alpha, which there is only the requested
+        dim.
+        """
+        if self.algorithm not in _SCALED or self.alpha is None or not self.rank:
+            return 1.0
+        return self.alpha / self.rank
+
+
+def load_adapter_modules(path: str | os.PathLike[str]) -> dict[str, ModuleTensors]:
+    """Everything in the file `path`, ready to apply; keyed by `component.path`.
+
+    Raises Unreadable, a ContainerError when the file is not whole and valid, UnmatchedKeys when any key
+    belongs to no layer that can be named, IncompleteModule when a module lacks a factor. A file is taken
+    whole or not at all.
+    """
+    header = read_header(path)
+    if header.error is not None:
+        raise header.error
+    modules, rest = group_modules(header)
+    unmatched = [*rest, *(m.name for m in modules if not m.where.known)]
+    if unmatched or not modules:
+        shown = ", ".join(sorted(unmatched)[:3]) or "none at all"
+        more = f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else ""
+        raise UnmatchedKeys(
+            f"{len(unmatched)} of {len(header.tensors)} keys belong to no known layer: {shown}{more}."
+        )
+    loaded: dict[str, ModuleTensors] = {}
+    with TensorFile(path, header) as file:
+        for module in modules:
+            key = f"{module.where.component}.{module.where.path}"
+            if key in loaded:
+                raise UnmatchedKeys(f"{loaded[key].name} and {module.name} both name the layer {key}.")
+            loaded[key] = load_module(module, file)
+    return loaded
+
+
+def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
+    """The tensors of one module. Raises IncompleteModule when a factor is missing or cannot be read."""
+    if module.facts.problem:
+        raise IncompleteModule(f"Module {module.name} {module.facts.problem}.")
+    tensors: dict[str, Array] = {}
+    for factor, key in module.factors.items():
+        if factor in _MARKERS:
+            continue
+        try:
+            tensors[_short(factor)] = _as_float(file.read(key))
+        except (TensorReadError, Truncated) as error:
+            raise IncompleteModule(f"Module {module.name}: {error.message}") from error
+    key = module.factors.get("alpha", "")
+    alpha = file.read_number(key) if key else None
+    if key and alpha is None:
+        raise IncompleteModule(f"Module {module.name} has an alpha that is no number.")
+    if alpha == 0 and module.rank:
+        alpha = float(module.rank)
+    return ModuleTensors(
+        component=module.where.component,
+        path=module.where.path,
+        algorithm=module.algorithm,
+        tensors=tensors,
+        alpha=alpha,
+        rank=module.rank,
+        name=module.name,
+    )
+
+
+def _short(factor: str) -> str:
+    if factor in _SHORT:
+        return _SHORT[factor]
+    for prefix in _PREFIXES:
+        if factor.startswith(prefix):
+            return factor.removeprefix(prefix)
+    return factor
+
+
+def _as_float(values: Array) -> Array:
+    return (
+        values if values.dtype in (np.dtype(np.float16), np.dtype(np.float32)) else values.astype(np.float32)
+    )
