@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 Shape = tuple[int, ...]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,12 @@ class AlgorithmFacts:
     convolution), None where the factors do not tell; `kernel` is the base convolution's, () for a linear
     layer.
 
-    `four_d` tells that the factors have a convolution's four axes. `problem` names what is wrong, "" when
-    nothing is.
+    `four_d` tells that the factors have a convolution's four axes; `parts` that a fused layer is adapted in
+    so many parts (0: whole); `vector` that only a norm or a bias is changed. `problem` names what is wrong,
+    "" when nothing is.
+
+    `rank` is what the algorithm counts: rows of the inner factor (LoRA, LoHa, LoKr, GLoRA), the size of a
+    block (diag-OFT, BOFT), or the number of blocks (OFT of kohya and PEFT: `network_dim` and `r`).
     """
 
     algorithm: str
@@ -33,6 +39,8 @@ class AlgorithmFacts:
     four_d: bool = False
     dora: bool = False
     problem: str = ""
+    parts: int = 0
+    vector: bool = False
 
     @property
     def is_convolution(self) -> bool:
@@ -40,8 +48,14 @@ class AlgorithmFacts:
         return math.prod(self.kernel) > 1
 
 
-def describe(shapes: Mapping[str, Shape]) -> AlgorithmFacts:
-    """Name the algorithm of one module from `factor -> shape` (factors as in `keys.SUFFIXES`)."""
+def describe(shapes: Mapping[str, Shape], *, counts_blocks: bool = False) -> AlgorithmFacts:
+    """Name the algorithm of one module from `factor -> shape` (factors as in `keys.SUFFIXES`).
+
+    `counts_blocks` tells kohya's OFT, whose rank is the number of blocks, from LyCORIS' of the same shape.
+    """
+    parts = split_parts(shapes)
+    if parts:
+        return _joined([describe(part, counts_blocks=counts_blocks) for part in parts.values()], list(parts))
     dora = "dora_scale" in shapes
     if any(factor.startswith("hada_") for factor in shapes):
         return _loha(shapes, dora)
@@ -53,16 +67,47 @@ def describe(shapes: Mapping[str, Shape]) -> AlgorithmFacts:
         return _lora(shapes, dora)
     if "embedding_down" in shapes or "embedding_up" in shapes:
         return _embedding_lora(shapes)
-    if "ia3_weight" in shapes:
-        return AlgorithmFacts("ia3", out_dim=_ia3_size(shapes["ia3_weight"]))
-    if any(factor.startswith("oft") for factor in shapes):
-        return _oft(shapes)
+    for factor in ("ia3_weight", "ia3_l"):
+        if factor in shapes:
+            return AlgorithmFacts("ia3", out_dim=_single_size(shapes[factor]))
+    if any(factor.startswith(("oft", "boft")) for factor in shapes):
+        return _oft(shapes, counts_blocks)
     for factor in ("diff", "set_weight"):
         if factor in shapes:
             return _full(shapes[factor])
     if "diff_b" in shapes or "w_norm" in shapes or "b_norm" in shapes or "reshape_weight" in shapes:
-        return AlgorithmFacts("full")
+        return AlgorithmFacts("full", vector=True)
     return AlgorithmFacts("unknown", dora=dora, problem="holds no complete set of factors")
+
+
+def split_parts(factors: Mapping[str, Value]) -> dict[int, dict[str, Value]]:
+    """Part number -> the factors of that part, where a fused layer is adapted part by part; else nothing."""
+    parts: dict[int, dict[str, Value]] = {}
+    for factor, value in factors.items():
+        name, dot, number = factor.rpartition(".")
+        # kohya's FLUX form of OFT is a list inside one module, not a list of modules.
+        if dot and name != "oft_blocks" and number.isdecimal():
+            parts.setdefault(int(number), {})[name] = value
+    return dict(sorted(parts.items()))
+
+
+def _joined(parts: list[AlgorithmFacts], numbers: list[int]) -> AlgorithmFacts:
+    """The fused layer of which these are parts: its outputs stand one after the other."""
+    first = parts[0]
+    outs = [part.out_dim for part in parts if part.out_dim is not None]
+    # A gap, or fewer than the two parts that a fused layer has at least, leaves its size open.
+    whole = len(outs) == len(parts) > 1 and numbers == list(range(len(parts)))
+    return AlgorithmFacts(
+        first.algorithm if len({part.algorithm for part in parts}) == 1 else "unknown",
+        max((part.rank for part in parts if part.rank is not None), default=None),
+        first.in_dim,
+        sum(outs) if whole else None,
+        first.kernel,
+        first.four_d,
+        any(part.dora for part in parts),
+        next((part.problem for part in parts if part.problem), ""),
+        len(parts),
+    )
 
 
 def _lora(shapes: Mapping[str, Shape], dora: bool) -> AlgorithmFacts:
@@ -141,31 +186,59 @@ def _glora(shapes: Mapping[str, Shape]) -> AlgorithmFacts:
     a2, b1, b2 = shapes["glora_a2"], shapes["glora_b1"], shapes["glora_b2"]
     if min(len(a2), len(b1), len(b2)) < 2:
         return AlgorithmFacts("glora", problem="has factors without two axes")
-    return AlgorithmFacts("glora", a2[0], b2[1], b1[0], b2[2:], len(b2) == 4)
+    core = shapes.get("glora_bm")
+    kernel = b2[2:] if core is None else core[2:]
+    problem = "" if b1[1] == b2[0] else f"joins rank {b2[0]} to rank {b1[1]}"
+    return AlgorithmFacts("glora", a2[0], b2[1], b1[0], kernel, len(b2) == 4, problem=problem)
 
 
-def _ia3_size(shape: Shape) -> int | None:
+def _single_size(shape: Shape) -> int | None:
     sizes = [n for n in shape if n != 1]
     return sizes[0] if len(sizes) == 1 else None
 
 
-def _oft(shapes: Mapping[str, Shape]) -> AlgorithmFacts:
+def _oft(shapes: Mapping[str, Shape], counts_blocks: bool) -> AlgorithmFacts:
+    if "boft_r" in shapes or "boft_s" in shapes:
+        # PEFT's [factors, blocks, b, b] turns the inputs.
+        turns = shapes.get("boft_r", ())
+        if len(turns) != 4:
+            return AlgorithmFacts("boft", problem="lacks its rotations")
+        return AlgorithmFacts("boft", turns[-1], turns[1] * turns[2], _single_size(shapes.get("boft_s", ())))
     blocks = shapes.get("oft_blocks")
     if blocks is None:
         listed = [shape for factor, shape in shapes.items() if factor.startswith("oft_blocks.")]
-        if listed:
-            # kohya's FLUX form: one stack of blocks for each part of a fused layer.
-            return AlgorithmFacts("oft", listed[0][0] if listed[0] else None)
-        packed = shapes.get("oft_r", ())
-        return AlgorithmFacts("oft", packed[0] if packed else None)
+        return _oft_list(listed) if listed else _oft_packed(shapes.get("oft_r", ()))
     if len(blocks) == 4:
         return AlgorithmFacts("boft", blocks[-1], out_dim=blocks[1] * blocks[2])
     if len(blocks) == 3:
-        return AlgorithmFacts("oft", blocks[-1], out_dim=blocks[0] * blocks[1])
+        rank = blocks[0] if counts_blocks else blocks[-1]
+        return AlgorithmFacts("oft", rank, out_dim=blocks[0] * blocks[1])
     return AlgorithmFacts("oft", problem="has blocks of an unknown form")
+
+
+def _oft_list(stacks: list[Shape]) -> AlgorithmFacts:
+    """kohya's FLUX form: one stack of blocks for each part of a layer, as many blocks in each."""
+    if any(len(stack) != 3 for stack in stacks):
+        return AlgorithmFacts("oft", problem="has blocks of an unknown form")
+    return AlgorithmFacts("oft", stacks[0][0], out_dim=sum(stack[0] * stack[1] for stack in stacks))
+
+
+def _oft_packed(packed: Shape) -> AlgorithmFacts:
+    """PEFT's rotations of the inputs: [n, b, b], or [n, b (b - 1) / 2] without the mirrored half."""
+    if len(packed) == 3:
+        return AlgorithmFacts("oft", packed[0], packed[0] * packed[1])
+    if len(packed) != 2:
+        return AlgorithmFacts("oft", problem="has blocks of an unknown form")
+    size = (1 + math.isqrt(1 + 8 * packed[1])) // 2
+    if size * (size - 1) != 2 * packed[1]:
+        return AlgorithmFacts("oft", packed[0], problem="has blocks that are no triangle")
+    # A single block may be shared by all (`block_share`), which leaves their number open.
+    return AlgorithmFacts("oft", packed[0], packed[0] * size if packed[0] > 1 else None)
 
 
 def _full(shape: Shape) -> AlgorithmFacts:
     if len(shape) < 2:
-        return AlgorithmFacts("full", out_dim=shape[0] if shape else None)
-    return AlgorithmFacts("full", None, shape[1], shape[0], shape[2:], len(shape) == 4)
+        return AlgorithmFacts("full", out_dim=shape[0] if shape else None, vector=True)
+    # What stands in blocks as a table (a modulation of [1, 6, d]) is no weight matrix either.
+    table = shape[0] == 1 and len(shape) == 3
+    return AlgorithmFacts("full", None, shape[1], shape[0], shape[2:], len(shape) == 4, vector=table)

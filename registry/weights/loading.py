@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from .algorithms import split_parts
 from .container import read_header
 from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
 from .modules import ModuleFacts, group_modules
@@ -31,8 +33,8 @@ class ModuleTensors:
     w2_a and w2_b, t2; ia3: weight, on_input; glora: a1, a2, b1, b2, bm; oft, boft: blocks, rescale; full:
     diff, w_norm, b_norm, set_weight; any of them also dora_scale, diff_b, up_bias, scale.
 
-    `alpha` is None when the file has none, which means a scale of 1. A stored 0 reads as the rank, as in
-    LyCORIS.
+    `alpha` is None when nothing states one, which means a scale of 1; where only PEFT's configuration in the
+    metadata does, it makes `scale` what PEFT applies. A stored 0 reads as the rank, as in LyCORIS.
     """
 
     component: str
@@ -92,20 +94,15 @@ def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
     """The tensors of one module. Raises IncompleteModule when a factor is missing or cannot be read."""
     if module.facts.problem:
         raise IncompleteModule(f"Module {module.name} {module.facts.problem}.")
-    tensors: dict[str, Array] = {}
-    for factor, key in module.factors.items():
-        if factor in _MARKERS:
-            continue
-        try:
-            tensors[_short(factor)] = _as_float(file.read(key))
-        except (TensorReadError, Truncated) as error:
-            raise IncompleteModule(f"Module {module.name}: {error.message}") from error
-    key = module.factors.get("alpha", "")
-    alpha = file.read_number(key) if key else None
-    if key and alpha is None:
-        raise IncompleteModule(f"Module {module.name} has an alpha that is no number.")
-    if alpha == 0 and module.rank:
-        alpha = float(module.rank)
+    parts = split_parts(module.factors)
+    if parts:
+        tensors, alpha = _fused([_part(module, factors, file) for factors in parts.values()], module)
+    else:
+        tensors, alpha = _part(module, module.factors, file)
+        if "alpha" not in module.factors:
+            alpha = module.alpha
+        if alpha == 0 and module.rank:
+            alpha = float(module.rank)
     return ModuleTensors(
         component=module.where.component,
         path=module.where.path,
@@ -115,6 +112,52 @@ def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
         rank=module.rank,
         name=module.name,
     )
+
+
+def _part(
+    module: ModuleFacts, factors: Mapping[str, str], file: TensorFile
+) -> tuple[dict[str, Array], float | None]:
+    """The tensors under these factors, and their alpha."""
+    tensors: dict[str, Array] = {}
+    for factor, key in factors.items():
+        if factor in _MARKERS:
+            continue
+        try:
+            tensors[_short(factor)] = _as_float(file.read(key))
+        except (TensorReadError, Truncated) as error:
+            raise IncompleteModule(f"Module {module.name}: {error.message}") from error
+    if "ia3_l" in tensors:
+        # PEFT multiplies with `l`, on the side where it is not 1 wide; LyCORIS adds its weight to 1.
+        factor = tensors.pop("ia3_l")
+        tensors["weight"] = factor.reshape(-1) - np.float32(1)
+        tensors["on_input"] = np.asarray(factor.ndim > 1 and factor.shape[0] == 1, np.float32)
+    key = factors.get("alpha", "")
+    alpha = file.read_number(key) if key else None
+    if key and alpha is None:
+        raise IncompleteModule(f"Module {module.name} has an alpha that is no number.")
+    return tensors, alpha
+
+
+def _fused(
+    parts: list[tuple[dict[str, Array], float | None]], module: ModuleFacts
+) -> tuple[dict[str, Array], None]:
+    """One LoRA of the fused layer that gives each part its own rows: inner factors one below the other, outer
+    ones along the diagonal with their scales in them, which leaves no alpha.
+    """
+    if any(set(tensors) != {"up", "down"} for tensors, _ in parts) or module.out_dim is None:
+        raise IncompleteModule(f"Module {module.name} adapts parts of a layer that cannot be put together.")
+    ranks = [tensors["down"].shape[0] for tensors, _ in parts]
+    down = np.concatenate(
+        [tensors["down"].reshape(rank, -1) for (tensors, _), rank in zip(parts, ranks, strict=True)]
+    )
+    up = np.zeros((module.out_dim, sum(ranks)), np.float32)
+    row = column = 0
+    for (tensors, alpha), rank in zip(parts, ranks, strict=True):
+        scale = alpha / rank if alpha and rank else 1.0
+        outer = tensors["up"].astype(np.float32).reshape(-1, rank) if rank else tensors["up"][:, :0]
+        up[row : row + len(outer), column : column + rank] = outer * np.float32(scale)
+        row, column = row + len(outer), column + rank
+    return {"up": up, "down": down.astype(np.float32)}, None
 
 
 def _short(factor: str) -> str:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .algorithms import AlgorithmFacts, describe
 from .container import read_header
-from .dialects import ModuleName, read_name
+from .dialects import ModuleName, read_names
 from .header import Header
 from .keys import KeyedModule, split_keys
+from .peft_config import AlphaRule, alpha_rules
 from .scalars import ScalarFile
+
+# The dialects of files that PEFT may have written.
+_PEFT_DIALECTS = frozenset({"diffusers_peft", "diffusers_lora", "peft_raw", "unprefixed", "bfl"})
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleFacts:
-    """One module as the names and shapes tell it; `alpha` is read from the data section, None when there is
-    none.
+    """One module as the names and shapes tell it.
+
+    `alpha` is read from the data section, or from PEFT's configuration in the metadata where the file has no
+    alpha of its own; None when nothing states it. Of a layer adapted in parts it is the first part's.
     """
 
     name: str
@@ -49,14 +55,45 @@ class ModuleFacts:
 
 
 def group_modules(header: Header) -> tuple[list[ModuleFacts], list[str]]:
-    """The modules of a header, in its order, and the tensor names that belong to none. Reads no numbers."""
+    """The modules of a header, in its order, and the tensor names that belong to none. Reads no numbers:
+    alphas are those of the metadata only.
+    """
     keyed, rest = split_keys(header.tensors)
-    return [_facts(module, header) for module in keyed.values()], rest
+    rules = alpha_rules(header.metadata)
+    modules = [
+        _stated(_facts(module, where, header), rules)
+        for module, where in zip(keyed.values(), read_names(keyed.values()), strict=True)
+    ]
+    return modules, rest
 
 
-def _facts(module: KeyedModule, header: Header) -> ModuleFacts:
+def _facts(module: KeyedModule, where: ModuleName, header: Header) -> ModuleFacts:
     shapes = {factor: header.tensors[key].shape for factor, key in module.factors.items()}
-    return ModuleFacts(module.name, read_name(module), describe(shapes), module.factors)
+    facts = describe(shapes, counts_blocks=module.name.startswith("oft_"))
+    return ModuleFacts(module.name, where, facts, module.factors)
+
+
+def _stated(module: ModuleFacts, rules: Mapping[str, AlphaRule]) -> ModuleFacts:
+    """The module with the alpha that PEFT's configuration gives it."""
+    where, rank = module.where, module.facts.rank
+    rule = rules.get(where.component) or rules.get("")
+    if rule is None or not rank or where.dialect not in _PEFT_DIALECTS or module.facts.algorithm != "lora":
+        return module
+    if any(factor.partition(".")[0] == "alpha" for factor in module.factors):
+        return module
+    if rule.unread:
+        problem = f"has its alpha under the pattern {rule.unread[:80]!r}, which is not understood"
+        return replace(module, facts=replace(module.facts, problem=module.facts.problem or problem))
+    path = module.name.removeprefix(f"{where.component}.").removeprefix("base_model.model.")
+    return replace(module, alpha=rule.alpha(path, rank))
+
+
+def read_alpha(module: ModuleFacts, file: ScalarFile) -> ModuleFacts:
+    """The module with its alpha read from `file`, where the file has one for it."""
+    key = module.factors.get("alpha") or next(
+        (key for factor, key in sorted(module.factors.items()) if factor.startswith("alpha.")), None
+    )
+    return module if key is None else replace(module, alpha=file.read_number(key))
 
 
 def iter_modules(path: str | os.PathLike[str]) -> Iterator[ModuleFacts]:
@@ -67,11 +104,4 @@ def iter_modules(path: str | os.PathLike[str]) -> Iterator[ModuleFacts]:
         return
     with ScalarFile(path, header) as file:
         for module in modules:
-            key = module.factors.get("alpha")
-            yield ModuleFacts(
-                module.name,
-                module.where,
-                module.facts,
-                module.factors,
-                None if key is None else file.read_number(key),
-            )
+            yield read_alpha(module, file)

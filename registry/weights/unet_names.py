@@ -50,6 +50,9 @@ _TEXT_LAYER = {
     "self_attn_to_q": "self_attn.q_proj", "self_attn_to_k": "self_attn.k_proj",
     "self_attn_to_v": "self_attn.v_proj", "self_attn_to_out": "self_attn.out_proj",
     "mlp_fc1": "mlp.fc1", "mlp_fc2": "mlp.fc2", "layer_norm1": "layer_norm1", "layer_norm2": "layer_norm2",
+    # the same layers in OpenCLIP's words
+    "attn_out_proj": "self_attn.out_proj", "mlp_c_fc": "mlp.fc1", "mlp_c_proj": "mlp.fc2",
+    "ln_1": "layer_norm1", "ln_2": "layer_norm2",
 }  # fmt: skip
 _TEXT_TOP = {
     "embeddings_token_embedding": "text_model.embeddings.token_embedding",
@@ -57,15 +60,15 @@ _TEXT_TOP = {
     "final_layer_norm": "text_model.final_layer_norm",
     "text_projection": "text_projection",
 }
-_TEXT = re.compile(r"encoder_layers_(\d+)_(.+)")
+_TEXT = re.compile(r"(?:encoder_layers|transformer_resblocks)_(\d+)_(.+)")
 
 # cloneofsimo's PTI numbers the layers of Stable Diffusion 1 in module order: down, up, then mid.
-_PTI_BLOCKS = [
+PTI_BLOCKS = [
     *(f"down_blocks.{b}.attentions.{a}" for b in (0, 1, 2) for a in (0, 1)),
     *(f"up_blocks.{b}.attentions.{a}" for b in (1, 2, 3) for a in (0, 1, 2)),
     "mid_block.attentions.0",
 ]
-_PTI_LAYERS = (
+PTI_LAYERS = (
     "attn1.to_q", "attn1.to_k", "attn1.to_v", "attn1.to_out.0", "ff.net.0.proj",
     "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0",
 )  # fmt: skip
@@ -141,14 +144,12 @@ def text_path(path: str) -> str | None:
     return None
 
 
-def pti_path(component: str, number: int) -> str | None:
-    """The path of module `number` in a cloneofsimo file with CrossAttention, Attention and GEGLU as
-    targets.
-    """
+def pti_path(component: str, number: int, layers: tuple[str, ...] = PTI_LAYERS) -> str | None:
+    """The path of module `number` in a cloneofsimo file; `layers` are those of a transformer block in it."""
     if component == "text_encoder":
         layer, projection = divmod(number, len(_PTI_TEXT))
         return f"text_model.encoder.layers.{layer}.self_attn.{_PTI_TEXT[projection]}" if layer < 24 else None
-    block, layer = divmod(number, len(_PTI_LAYERS))
-    if block >= len(_PTI_BLOCKS):
+    block, layer = divmod(number, len(layers))
+    if block >= len(PTI_BLOCKS):
         return None
-    return f"{_PTI_BLOCKS[block]}.transformer_blocks.0.{_PTI_LAYERS[layer]}"
+    return f"{PTI_BLOCKS[block]}.transformer_blocks.0.{layers[layer]}"

@@ -57,7 +57,7 @@ Shapes = dict[str, tuple[int, ...]]
         ({"oft_blocks": (8, 40, 40), "alpha": ()}, AlgorithmFacts("oft", 40, out_dim=320)),
         ({"oft_blocks": (3, 8, 40, 40), "alpha": ()}, AlgorithmFacts("boft", 40, out_dim=320)),
         ({"diff": (640, 320), "diff_b": (640,)}, AlgorithmFacts("full", None, 320, 640)),
-        ({"w_norm": (320,)}, AlgorithmFacts("full")),
+        ({"w_norm": (320,)}, AlgorithmFacts("full", vector=True)),
     ],
 )  # fmt: skip
 def test_each_algorithm_is_told_by_its_factors(shapes: Shapes, expected: AlgorithmFacts) -> None:
