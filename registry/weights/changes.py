@@ -36,8 +36,22 @@ __all__ = [
     "needs_base",
 ]
 
-# One module's tensors may have this many numbers in all; FLUX.2's largest layer in full has 340 million.
-MODULE_LIMIT = 2**29
+# One module's tensors may have this many numbers in all; FLUX.1's largest layer in full has 66 million.
+MODULE_LIMIT = 2**28
+# What the formulas below use; a factor that is left out silently would make every number wrong.
+_USED = {
+    "lora": {"up", "down", "mid", "embedding_up", "embedding_down"},
+    "locon": {"up", "down", "mid"},
+    "loha": {"w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2"},
+    "lokr": {"w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"},
+    "glora": {"a1", "a2", "b1", "b2", "bm"},
+    "full": {"diff", "w_norm", "b_norm"},
+    "ia3": {"weight", "on_input"},
+    "oft": {"blocks", "r", "rescale"},
+    "boft": {"blocks", "rescale"},
+}
+# Biases are no part of the weight's change; DoRA's magnitude and AUTOMATIC1111's scale are read elsewhere.
+_BESIDE = {"dora_scale", "scale", "diff_b", "up_bias", "down_bias"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +66,13 @@ class LoadedModule:
 def iter_module_tensors(path: str | os.PathLike[str]) -> Iterator[LoadedModule]:
     """Each module of the file `path`, one at a time; one that cannot be read is told and left out.
 
-    Lenient where `load_adapter_modules` is strict: layers that no canonical name is known for pass, and so
-    does a truncated file's readable part. Raises Unreadable or a ContainerError.
+    Lenient where `load_adapter_modules` is strict: layers that no canonical name is known for pass. Raises
+    Unreadable, or a ContainerError when the file is not whole and valid: tensors that overlap could name one
+    byte a million times.
     """
     header = read_header(path)
+    if header.error is not None:
+        raise header.error
     modules, _ = group_modules(header)
     if modules:
         with TensorFile(path, header) as file:
@@ -88,6 +105,9 @@ def _numbers(module: ModuleFacts, header: Header) -> int:
         for dimension in header.tensors[key].shape:
             count *= dimension
         total += count
+    if module.facts.parts:
+        # The parts of a fused layer are laid out as one: all outputs by all ranks.
+        total = max(total, (module.out_dim or 0) * (module.rank or 0) * module.facts.parts)
     return total
 
 
@@ -115,6 +135,11 @@ def change_of(module: ModuleTensors) -> Change:
 
 def _change(module: ModuleTensors) -> Change:
     tensors, scale = module.tensors, _scale(module)
+    unused = sorted(set(tensors) - _USED.get(module.algorithm, set(tensors)) - _BESIDE)
+    if unused and not unused[0].startswith("blocks."):
+        raise UnsupportedChange(
+            f"It is not known what the factor {unused[0][:80]} of module {module.name[:120]} does."
+        )
     match module.algorithm:
         case "lora" | "locon":
             return _lora(tensors, scale)

@@ -113,7 +113,7 @@ class LowRank:
 
     def matrix(self) -> Numbers:
         _may_form(self.shape)
-        return wide(self.left) @ wide(self.right)
+        return _times(self.left, self.right)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +138,7 @@ class Kronecker:
         outer_rows, outer_columns = self.first.shape
         inside = self.second.project(left.reshape(-1, rows), right.reshape(-1, columns))
         inside = inside.reshape(left.shape[0], outer_rows, right.shape[0], outer_columns)
-        projected: Numbers = np.einsum("paqc,ac->pq", inside, wide(self.first))
+        projected: Numbers = np.einsum("paqc,ac->pq", inside, wide(self.first), optimize=True)
         return projected
 
     def frobenius(self) -> float:
@@ -146,7 +146,7 @@ class Kronecker:
 
     def singular_values(self) -> Numbers:
         products = np.outer(Dense(self.first).singular_values(), self.second.singular_values())
-        return np.sort(products, axis=None)[::-1]
+        return wide(np.sort(products, axis=None)[::-1])
 
     def inner(self, other: Change) -> float:
         _same_shape(self, other)
@@ -161,7 +161,7 @@ class Kronecker:
 
     def matrix(self) -> Numbers:
         _may_form(self.shape)
-        return np.kron(wide(self.first), self.second.matrix())
+        return wide(np.kron(wide(self.first), self.second.matrix()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +191,7 @@ class Dense:
     def singular_values(self) -> Numbers:
         values = self.values if self.values.shape[1] <= self.values.shape[0] else self.values.T
         gram = _gram(values)
-        return np.sqrt(np.clip(np.linalg.eigvalsh(gram), 0.0, None))[::-1]
+        return wide(np.sqrt(np.clip(np.linalg.eigvalsh(gram), 0.0, None))[::-1])
 
     def inner(self, other: Change) -> float:
         _same_shape(self, other)
@@ -285,7 +285,7 @@ def spectra(left_grams: Numbers, right_grams: Numbers) -> Numbers:
     values, vectors = np.linalg.eigh(left_grams)
     half = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
     squares = np.linalg.eigvalsh(half.transpose(0, 2, 1) @ right_grams @ half)
-    return np.sqrt(np.clip(squares, 0.0, None))[:, ::-1]
+    return wide(np.sqrt(np.clip(squares, 0.0, None))[:, ::-1])
 
 
 def _gram(values: Stored) -> Numbers:
@@ -302,7 +302,8 @@ def _gram(values: Stored) -> Numbers:
 
 
 def _times(first: Stored, second: Stored) -> Numbers:
-    return wide(first) @ wide(second)
+    product: Numbers = wide(first) @ wide(second)
+    return product
 
 
 def _formed_inner(one: Change, other: Change) -> float:

@@ -85,7 +85,7 @@ def _rotation(blocks: Numbers, alpha: float | None, outputs: int) -> Numbers:
 def _cayley(skew: Numbers, bound: float | None) -> Numbers:
     norm = float(np.linalg.norm(skew))
     if bound is not None and norm > bound:
-        skew = skew * (bound / norm)
+        skew = wide(skew * (bound / norm))
     identity = np.eye(skew.shape[1])
     # I + Q and (I - Q)^-1 commute, so the order of the solve does not matter.
     rotation: Numbers = np.linalg.solve(identity - skew, identity + skew)
