@@ -25,8 +25,12 @@ def touched_blocks(modules: Iterable[ModuleFacts], family: str) -> list[str]:
     """Names of the blocks that hold a module, in the order of the model. A layer in no block has no name
     here.
     """
-    names = {name for module in modules if (name := _block(module, family)) is not None}
-    return sorted(names, key=_sort_key)
+    return in_order(name for module in modules if (name := block_of(module, family)) is not None)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each of the block names once, in the order of the model."""
+    return sorted(set(names), key=_sort_key)
 
 
 def _sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
@@ -35,7 +39,8 @@ def _sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
     return _ORDER.get(letters[0] if letters else "", 4), parts
 
 
-def _block(module: ModuleFacts, family: str) -> str | None:
+def block_of(module: ModuleFacts, family: str) -> str | None:
+    """The block that holds the module, None for a layer in no block (conv_out, the time embedding ...)."""
     where = module.where
     if where.component.startswith("text_encoder"):
         if family in _FLUX_FAMILIES:

@@ -234,6 +234,13 @@ class UnmatchedKeys(WeightsError):
     next_step = "Convert the file to a known dialect, or report its trainer."
 
 
+class NothingToSketch(WeightsError):
+    """No module of the adapter changes anything that a lineage sketch can hold."""
+
+    code = "nothing_to_sketch"
+    next_step = "The file can be kept; its kin cannot be found from its weights."
+
+
 class IncompleteModule(WeightsError):
     """A module lacks one of the factors that its algorithm needs."""
 
@@ -251,3 +258,17 @@ class UnsupportedChange(WeightsError):
 
     code = "unsupported_change"
     next_step = "Statistics leave this module out; the rest of the file is read."
+
+
+class NoModules(WeightsError):
+    """The file holds nothing that changes a layer of a model."""
+
+    code = "no_modules"
+    next_step = "Name an adapter file; manage.py inspect says what this one is."
+
+
+class BaseNormsUnreadable(WeightsError):
+    """The file with the norms of a base model is not what manage.py statistics --norms writes."""
+
+    code = "base_norms_unreadable"
+    next_step = "Write it anew with manage.py statistics --norms BASE_FILE."
