@@ -22,6 +22,7 @@ _SEVERITY = {
     "unfamiliar_layers": WARNING,
     "family_from_metadata": WARNING,
     "placeholder_hash": INFO,
+    "stale_hash": INFO,
     "nul_in_metadata": WARNING,
 }
 # Sub-families of SDXL have its shapes; names and tags only hint at them.
@@ -34,6 +35,8 @@ _HINTS: list[tuple[str, re.Pattern[str]]] = [
     ("Kolors", re.compile(r"kolors", re.IGNORECASE)),
 ]
 _HINT_KEYS = ("ss_sd_model_name", "modelspec.title", "ss_output_name", "modelspec.tags")
+# Of a file that is safetensors and another format at once.
+_SECOND_NATURES = {"zip": "zip archive", "tar": "tar archive", "pickle": "pickle that imports something"}
 _LONG_NAME = 512
 _MANY_TENSORS = 20_000
 
@@ -62,18 +65,19 @@ def findings_of(
     conflict: bool,
     training: TrainingReading,
     not_finite: list[str],
-    zip_inside: bool,
+    also: Iterable[str],
 ) -> list[Finding]:
     """Every finding of one file, the gravest first."""
     found = [
-        *_of_tensors(header, not_finite, zip_inside),
+        *_of_tensors(header, not_finite, also),
         *_of_modules(modules),
         *_of_names(modules, rest, tokens, kind, dialect),
         *(Finding(code, _SEVERITY[code], text) for code, text in (*family.reasons, *training.findings)),
     ]
     if conflict and training.declared is not None:
         detected = family.family if family.family != "unknown" else f"one of {', '.join(family.candidates)}"
-        told = f"The metadata calls the base {training.declared.family}; the layers are those of {detected}."
+        called = training.declared.family or training.declared.value
+        told = f"The metadata calls the base {called}; the layers are those of {detected}."
         found.append(Finding("base_conflict", WARNING, told))
     if family.family == "unknown" and kind == "adapter":
         told = f"The bytes allow {', '.join(family.candidates) or 'no known family'}."
@@ -84,11 +88,10 @@ def findings_of(
     return sorted(found, key=lambda finding: order.index(finding.severity))
 
 
-def _of_tensors(header: Header, not_finite: list[str], zip_inside: bool) -> Iterable[Finding]:
-    if zip_inside:
-        yield Finding(
-            "zip_inside", ERROR, "The file can be opened as a zip archive, too; it hides something."
-        )
+def _of_tensors(header: Header, not_finite: list[str], also: Iterable[str]) -> Iterable[Finding]:
+    for kind in also:
+        told = f"The file can be opened as a {_SECOND_NATURES[kind]}, too; it hides something."
+        yield Finding(f"{kind}_inside", ERROR, told)
     if not_finite:
         told = f"{len(not_finite)} tensors hold NaN or infinity, {not_finite[0][:120]!r} among them."
         yield Finding("not_finite", ERROR, told)

@@ -1,110 +1,87 @@
 """What an adapter's metadata says of its training: the declared base, the settings, the data and the
 trigger words.
 
-Keys: kohya-ss/sd-scripts and musubi-tuner (ss_*), Stability-AI/ModelSpec (modelspec.*), ostris/ai-toolkit
-(software, training_info), Nerogar/OneTrainer (ot_*), huggingface/diffusers (lora_adapter_metadata). Every
-value is text that anyone may have edited: what does not parse stays text, and nothing here fails a file.
+Keys: kohya-ss/sd-scripts and musubi-tuner (ss_*), Stability-AI/ModelSpec (modelspec.*), and what
+`trainer_configs` reads of other programs. Every value is text that anyone may have edited: what does not
+parse is left out, and nothing here fails a file or grows with it beyond a bound.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
-# What sd-scripts, musubi-tuner and AI-toolkit write as ss_base_model_version, and ModelSpec as architecture.
-_BASE_NAMES: list[tuple[re.Pattern[str], str]] = [
-    (re.compile(pattern), family)
-    for pattern, family in (
-        (r"chroma(_radiance)?", "chroma"),
-        (r"flux-?2[-_.]?klein[-_]4b|flux_2_klein_4b|flux\.2-klein-4b", "flux2_klein_4b"),
-        (r"flux-?2[-_.]?klein[-_]9b|flux_2_klein_9b|flux\.2-klein-9b", "flux2_klein_9b"),
-        (r"flux_?2(_dev)?|flux\.2-dev", "flux2_dev"),
-        (r"flux1?|flux[._-]1.*|flux_kontext|flux-1-(dev|schnell)", "flux1"),
-        (r"sdxl_base.*|sdxl(_1\.0)?|sdxl_.*|stable-diffusion-xl-v1-base|xl-turbo.*", "sdxl"),
-        (r"stable-diffusion-xl-v1-refiner", "sdxl_refiner"),
-        (r"ssd-?1b|segmind.*ssd.*", "ssd1b"),
-        (r"sd_v1(_v)?|sd_1\.5|sd1\.?5?|stable-diffusion-v1.*", "sd1"),
-        (r"sd_v2(_v)?|sd_2\.[01]|sd2.*|stable-diffusion-v2.*", "sd2"),
-        (r"5-medium|stable-diffusion-3-5-medium|sd3\.5[-_]medium", "sd35_medium"),
-        (r"5-large|stable-diffusion-3-5-large|sd3\.5[-_]large", "sd35_large"),
-        (r"medium|sd_3|sd3|stable-diffusion-(3|v3)-medium", "sd3_medium"),
-        (r"hunyuan_video_1_5|hunyuan-video-1\.5", "hunyuan_video_15"),
-        (r"hunyuan[-_]video|framepack", "hunyuan_video"),
-        (r"hunyuan-image-2\.1|hunyuan_image.*", "hunyuan_image"),
-        (r"wan_2\.2_5b", "wan_5b"),
-        (r"wan.*14b.*", "wan_14b"),
-        (r"wan.*1\.3b.*", "wan_1_3b"),
-        (r"qwen[-_]image.*", "qwen_image"),
-        (r"z_?-?image.*", "z_image"),
-        (r"lumina-?2", "lumina2"),
-        (r"anima(-preview)?", "anima"),
-        (r"krea-?2", "krea2"),
-        (r"ideogram-?4", "ideogram4"),
-        (r"kandinsky-?5", "kandinsky5"),
-        (r"hidream.*", "hidream"),
-        (r"omnigen2", "omnigen2"),
-        (r"pixart.*", "pixart"),
-        (r"ltx2", "ltx2"),
-        (r"stable-cascade.*", "cascade"),
-        (r"stable-video-diffusion.*", "svd"),
-        (r"toybox(-v?\d+)?|kura-toybox.*", "toybox"),
-    )
-]  # fmt: skip
-_BASE_KEYS = ("ss_base_model_version", "modelspec.architecture", "ss_model_type")
-_EMPTY_SHA256 = "e3b0c44298fc"
+from .declared_base import DeclaredBase, declared_base
+from .metadata_values import (
+    bounded,
+    file_name,
+    flag_of,
+    json_of,
+    number_of,
+    numbers_of,
+    size_of,
+    text_of,
+)
+from .own_hashes import is_hash_of_nothing, placeholder_hashes, stale_hash
+from .trainer_configs import config_facts
+from .trainers import methods_of, trainer_of, trainer_version
+from .training_data import TrainingData, data_facts, read_data
+from .trigger_words import trigger_words
+
 _NUMBERS: dict[str, str] = {
-    "ss_num_train_images": "images", "ss_num_reg_images": "regularization_images",
+    "ss_num_train_images": "images", "ss_num_train_items": "images",
+    "ss_num_reg_images": "regularization_images",
     "ss_num_epochs": "epochs_planned",
     "ss_epoch": "epochs", "ss_steps": "steps", "ss_max_train_steps": "steps_planned",
-    "ss_learning_rate": "learning_rate", "ss_unet_lr": "unet_learning_rate",
-    "ss_text_encoder_lr": "text_encoder_learning_rate", "ss_network_dim": "network_dim",
-    "ss_network_alpha": "network_alpha", "ss_clip_skip": "clip_skip", "ss_seed": "seed",
-    "ss_total_batch_size": "batch_size", "ss_noise_offset": "noise_offset",
-    "ss_min_snr_gamma": "min_snr_gamma",
+    "ss_network_dim": "network_dim", "ss_network_alpha": "network_alpha",
+    "ss_network_dropout": "network_dropout", "ss_clip_skip": "clip_skip", "ss_seed": "seed",
+    "ss_total_batch_size": "batch_size", "ss_batch_size_per_device": "batch_size_per_device",
+    "ss_gradient_accumulation_steps": "gradient_accumulation", "ss_lr_warmup_steps": "warmup_steps",
+    "ss_noise_offset": "noise_offset", "ss_min_snr_gamma": "min_snr_gamma",
+    "ss_max_token_length": "max_token_length", "ss_prior_loss_weight": "prior_loss_weight",
+    "ss_scale_weight_norms": "scale_weight_norms", "ss_guidance_scale": "guidance_scale",
+    "ss_discrete_flow_shift": "flow_shift",
     "ss_training_started_at": "started", "ss_training_finished_at": "finished",
 }  # fmt: skip
+_RATES: dict[str, str] = {
+    "ss_learning_rate": "learning_rate",
+    "ss_unet_lr": "unet_learning_rate",
+    "ss_text_encoder_lr": "text_encoder_learning_rate",
+}
 _TEXTS: dict[str, str] = {
     "ss_output_name": "name", "ss_sd_model_name": "base_checkpoint",
     "ss_sd_model_hash": "base_checkpoint_autov1",
     "ss_new_sd_model_hash": "base_checkpoint_sha256", "ss_network_module": "network_module",
     "ss_optimizer": "optimizer", "ss_lr_scheduler": "lr_scheduler", "ss_mixed_precision": "mixed_precision",
+    "ss_vae_name": "vae", "ss_loss_type": "loss_type", "ss_timestep_sampling": "timestep_sampling",
     "ss_training_comment": "comment", "modelspec.title": "title", "modelspec.author": "author",
     "modelspec.date": "date", "modelspec.license": "license", "modelspec.description": "description",
     "modelspec.usage_hint": "usage_hint", "modelspec.merged_from": "merged_from",
-    "modelspec.prediction_type": "prediction_type",
+    "modelspec.prediction_type": "prediction_type", "modelspec.tags": "tags",
+    "modelspec.timestep_range": "timestep_range",
 }  # fmt: skip
-_MOST_WORDS = 10
-_MOST_TAGS = 20
-_MOST_TEXT = 2000
-# Words that a folder or trainer leaves in the trigger's place.
-_PLACEHOLDERS = frozenset(
-    {"", "trigger", "none", "null", "img", "image", "images", "data", "dataset", "train"}
+_FLAGS: dict[str, str] = {
+    "ss_zero_terminal_snr": "zero_terminal_snr",
+    "ss_v_parameterization": "v_parameterization",
+    "ss_full_fp16": "full_fp16",
+    "ss_full_bf16": "full_bf16",
+    "ss_fp8_base": "fp8_base",
+}
+_RESIZED = re.compile(
+    r"(?:dimension is resized from (?P<plain>\S+) to (?P<to>\d+)"
+    r"|dynamic resize with (?P<how>\w+): (?P<share>[\d.]+) from (?P<from>\S+?))(?: \(conv: \d+\))?(?:;|$)",
+    re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredBase:
-    """What the metadata calls the base model: `value` under key `source`, and the family it names, if we
-    know it.
-    """
-
-    value: str
-    source: str
-    family: str | None
-
-    def as_dict(self) -> dict[str, str | None]:
-        return {"value": self.value, "source": self.source, "family": self.family}
+_FIRST_DATE, _LAST_DATE = date(2015, 1, 1), date(2100, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingReading:
     """The metadata read. `facts` holds only what was stated; `trigger_words` are `(word, source)`, surest
-    first.
+    first; `findings` are `(code, sentence)`.
     """
 
     declared: DeclaredBase | None
@@ -114,168 +91,127 @@ class TrainingReading:
     findings: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_training(metadata: Mapping[str, str], learned: Mapping[str, object]) -> TrainingReading:
-    """Read the metadata of a file whose own tensors hold the vectors of the tokens in `learned`."""
-    trainer = _trainer(metadata)
-    tags = _tags(metadata)
-    facts: dict[str, Any] = {}
-    if trainer:
-        facts["trainer"] = trainer
-    for key, name in _TEXTS.items():
-        if (text := _text(metadata.get(key))) is not None:
-            facts[name] = text[:_MOST_TEXT]
-    for key, name in _NUMBERS.items():
-        if (number := _number(metadata.get(key))) is not None:
-            facts[name] = number
-    if (
-        resolution := _text(metadata.get("ss_resolution") or metadata.get("modelspec.resolution"))
-    ) is not None:
-        facts["resolution"] = _resolution(resolution)
-    arguments = _json(metadata.get("ss_network_args"))
-    if isinstance(arguments, dict) and arguments:
-        facts["network_args"] = {str(k): v for k, v in arguments.items()}
-    folders = _folders(metadata)
-    if folders:
-        facts["folders"] = folders
-    if tags:
-        facts["top_tags"] = [{"tag": tag, "count": count} for tag, count in tags.most_common(_MOST_TAGS)]
-        facts["distinct_tags"] = len(tags)
-    information = _json(metadata.get("training_info"))
-    if isinstance(information, dict):
-        for theirs, ours in (("step", "steps"), ("epoch", "epochs")):
-            value = information.get(theirs)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                facts.setdefault(ours, value)
+def read_training(
+    metadata: Mapping[str, str],
+    learned: Mapping[str, object],
+    *,
+    autov3: str | None = None,
+    header_length: int = 0,
+) -> TrainingReading:
+    """Read the metadata of a file whose own tensors hold the vectors of the tokens in `learned`.
+
+    `autov3` is the file's own digest where it was computed: the hash that the metadata states is compared
+    with it, unless the header of `header_length` bytes makes the two incomparable.
+    """
+    trainer = trainer_of(metadata)
+    data = read_data(metadata)
+    facts = {**_settings(metadata), **data_facts(metadata, data)}
+    for name, value in config_facts(metadata).items():
+        facts.setdefault(name, value)
+    if "resolution" not in facts and (resolution := _resolution(metadata, data)) is not None:
+        facts["resolution"] = resolution
+    if (day := _trained_on(facts)) is not None:
+        facts["trained_on"] = day.isoformat()
+    named = {
+        "trainer": trainer,
+        "trainer_version": trainer_version(metadata),
+        "methods": methods_of(metadata),
+    }
+    facts = {name: value for name, value in named.items() if value} | facts
     return TrainingReading(
-        _declared(metadata), trainer, facts, _words(metadata, learned, folders, tags), _doubts(metadata)
+        declared_base(metadata),
+        trainer,
+        facts,
+        trigger_words(metadata, learned, data.folders, trainer),
+        _doubts(metadata, autov3, header_length),
     )
 
 
-def family_named(text: str) -> str | None:
-    """The family that a base model's name in metadata means, or None."""
-    name = text.strip().lower().partition("/")[0]
-    return next((family for pattern, family in _BASE_NAMES if pattern.fullmatch(name)), None)
+def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for key, name in _TEXTS.items():
+        if (text := text_of(metadata.get(key))) is not None and not is_hash_of_nothing(text):
+            facts[name] = text
+    if "base_checkpoint" in facts:
+        facts["base_checkpoint"] = file_name(facts["base_checkpoint"])
+    for key, name in _NUMBERS.items():
+        if (number := number_of(metadata.get(key))) is not None:
+            facts[name] = number
+    for key, name in _RATES.items():
+        if rates := numbers_of(text_of(metadata.get(key))):
+            # One rate per text encoder; the largest stands for them.
+            facts[name] = max(rates)
+            if len(set(rates)) > 1:
+                facts[f"{name}s"] = rates
+    for key, name in _FLAGS.items():
+        if flag_of(metadata.get(key)):
+            facts[name] = True
+    arguments = bounded(json_of(metadata.get("ss_network_args")))
+    if isinstance(arguments, dict) and arguments:
+        facts["network_args"] = arguments
+    if "optimizer" in facts:
+        facts |= _optimizer(facts["optimizer"])
+    if (resized := _RESIZED.search(facts.get("comment", ""))) is not None:
+        groups = resized.groupdict()
+        found = {
+            "from": number_of(groups["plain"] or groups["from"]),
+            "to": number_of(groups["to"]),
+            "method": groups["how"],
+            "share": number_of(groups["share"]),
+        }
+        facts["resized"] = {name: value for name, value in found.items() if value is not None}
+    return facts
 
 
-def _declared(metadata: Mapping[str, str]) -> DeclaredBase | None:
-    stated = [(key, text) for key in _BASE_KEYS if (text := _text(metadata.get(key))) is not None]
-    for key, text in stated:
-        if (family := family_named(text)) is not None:
-            return DeclaredBase(text[:200], key, family)
-    if metadata.get("ss_v2") == "True":
-        return DeclaredBase("True", "ss_v2", "sd2")
-    return DeclaredBase(stated[0][1][:200], stated[0][0], None) if stated else None
+def _optimizer(text: str) -> dict[str, Any]:
+    """`bitsandbytes.optim.adamw.AdamW8bit(weight_decay=0.1)` -> its name and arguments (as text)."""
+    called, bracket, inside = text.partition("(")
+    found: dict[str, Any] = {"optimizer_name": called.strip().rpartition(".")[2][:120]}
+    arguments: dict[str, str] = {}
+    # A comma inside brackets belongs to a value: betas=(0.9, 0.99).
+    for argument in re.split(r",(?![^(\[]*[)\]])", inside.strip().removesuffix(")")) if bracket else ():
+        name, equals, value = argument.partition("=")
+        if equals and len(arguments) < 20:
+            arguments[name.strip()[:80]] = value.strip()[:200]
+    return found | ({"optimizer_args": arguments} if arguments else {})
 
 
-def _trainer(metadata: Mapping[str, str]) -> str | None:
-    software = _json(metadata.get("software"))
-    if isinstance(software, dict) and isinstance(software.get("name"), str):
-        return str(software["name"])[:80]
-    if any(key.startswith("ot_") for key in metadata):
-        return "OneTrainer"
-    module = metadata.get("ss_network_module", "")
-    if module.startswith(("lycoris.", "locon.")):
-        return "sd-scripts with LyCORIS"
-    if module.startswith("networks."):
-        return "sd-scripts"
-    return "diffusers" if "lora_adapter_metadata" in metadata else None
+def _resolution(metadata: Mapping[str, str], data: TrainingData) -> list[int] | str | None:
+    """Width and height in pixels; of several data sets the largest. Text that names no size stays text."""
+    stated = text_of(metadata.get("ss_resolution"), 80) or text_of(metadata.get("modelspec.resolution"), 80)
+    if (size := size_of(stated)) is not None:
+        return size
+    sizes = [size for one in data.datasets if (size := size_of(one.get("resolution"))) is not None]
+    return max(sizes, key=lambda size: size[0] * size[1]) if sizes else stated
 
 
-def _words(
-    metadata: Mapping[str, str],
-    learned: Mapping[str, object],
-    folders: list[dict[str, Any]],
-    tags: Counter[str],
-) -> list[tuple[str, str]]:
-    """Trigger words, surest source first: what the author states, learned tokens, data folders, constant
-    tags.
-    """
-    words: list[tuple[str, str]] = []
-    if (phrase := _text(metadata.get("modelspec.trigger_phrase"))) is not None:
-        words.append((phrase, "modelspec.trigger_phrase"))
-    words += [(token, "learned_token") for token in learned]
-    words += [(folder["concept"], "ss_tag_frequency folder") for folder in folders]
-    if tags:
-        # A tag on (nearly) every picture is what the pictures have in common. Where the number of pictures is
-        # not stated, the most frequent tag stands for it.
-        stated = [folder.get("images", 0) for folder in folders]
-        most = sum(stated) if all(stated) and stated else tags.most_common(1)[0][1]
-        words += [(tag, "ss_tag_frequency") for tag, count in tags.most_common(3) if count >= 0.95 * most]
-    seen: set[str] = set()
-    kept = []
-    for word, source in words:
-        plain = word.strip()
-        if plain.lower() not in seen and plain.lower() not in _PLACEHOLDERS:
-            seen.add(plain.lower())
-            kept.append((plain[:200], source))
-    return kept[:_MOST_WORDS]
+def _trained_on(facts: Mapping[str, Any]) -> date | None:
+    """The day the training ended, else began, else that of the file's card."""
+    for name in ("finished", "started"):
+        moment = facts.get(name)
+        if isinstance(moment, int | float) and 0 < moment < 4e9:
+            day = datetime.fromtimestamp(moment, UTC).date()
+            if _FIRST_DATE <= day <= _LAST_DATE:
+                return day
+    try:
+        day = date.fromisoformat(str(facts.get("date", ""))[:10])
+    except ValueError:
+        return None
+    return day if _FIRST_DATE <= day <= _LAST_DATE else None
 
 
-def _doubts(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+def _doubts(metadata: Mapping[str, str], autov3: str | None, header_length: int) -> list[tuple[str, str]]:
     doubts = []
-    for key in ("sshs_model_hash", "modelspec.hash_sha256"):
-        if metadata.get(key, "").lower().removeprefix("0x").startswith(_EMPTY_SHA256):
-            doubts.append(("placeholder_hash", f"{key} is the hash of nothing; it identifies no file."))
+    if keys := placeholder_hashes(metadata):
+        verb = (
+            "is the hash of nothing; it identifies"
+            if len(keys) == 1
+            else "are hashes of nothing; they identify"
+        )
+        doubts.append(("placeholder_hash", f"{', '.join(keys)} {verb} no file."))
+    if stale_hash(metadata, autov3, header_length):
+        told = "sshs_model_hash is not the hash of these weights: another program saved them anew."
+        doubts.append(("stale_hash", told))
     if any("\0" in key or "\0" in value for key, value in metadata.items()):
         doubts.append(("nul_in_metadata", "The metadata holds NUL characters."))
     return doubts
-
-
-def _tags(metadata: Mapping[str, str]) -> Counter[str]:
-    """Tag -> count over all data folders; whatever is no count of a tag is left out."""
-    counts: Counter[str] = Counter()
-    folders = _json(metadata.get("ss_tag_frequency"))
-    for tags in folders.values() if isinstance(folders, dict) else ():
-        for tag, count in tags.items() if isinstance(tags, dict) else ():
-            if isinstance(count, int) and not isinstance(count, bool) and count > 0:
-                counts[str(tag).strip()] += count
-    return counts
-
-
-def _folders(metadata: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Data folders named `<repeats>_<concept>`: concept, repeats and, where stated, the number of images."""
-    named: dict[str, Any] = {}
-    for key in ("ss_tag_frequency", "ss_dataset_dirs"):
-        value = _json(metadata.get(key))
-        if isinstance(value, dict):
-            named |= value
-    found = []
-    for name, value in list(named.items())[:50]:
-        repeats, underscore, concept = str(name).partition("_")
-        if not underscore or not repeats.isdecimal():
-            continue
-        entry: dict[str, Any] = {"concept": concept, "repeats": int(repeats[:9])}
-        if isinstance(value, dict) and isinstance(value.get("img_count"), int):
-            entry["images"] = value["img_count"]
-        found.append(entry)
-    return found
-
-
-def _text(value: str | None) -> str | None:
-    """A stated text; sd-scripts writes what is missing as the word None."""
-    return None if value is None or value.strip() in ("", "None", "null") else value.strip()
-
-
-def _number(value: str | None) -> int | float | None:
-    try:
-        number = float(value) if value is not None else math.nan
-    except ValueError:
-        return None
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
-
-
-def _resolution(text: str) -> list[int] | str:
-    sizes = re.findall(r"\d{2,5}", text)
-    return [int(size) for size in sizes[:2]] if sizes else text[:80]
-
-
-def _json(value: str | None) -> Any:
-    """The JSON in a metadata value, or None where it is none."""
-    if not value:
-        return None
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return None

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.weights.training import family_named, read_training
+from registry.weights.declared_base import family_named
+from registry.weights.training import read_training
 
 KOHYA = {
     "ss_base_model_version": "sdxl_base_v1-0",
