@@ -126,11 +126,17 @@ def change_of(module: ModuleTensors) -> Change:
     there is no formula, factors do not multiply, or the change would have to be formed and is too large.
     """
     try:
-        return _change(module)
+        change = _change(module)
+        # More rank than the layer has: the matrix itself is the smaller form.
+        return Dense(change.matrix()) if _is_wide(change) else change
     except KeyError as error:
         raise UnsupportedChange(f"Module {module.name[:120]} lacks its {error.args[0]} factor.") from None
     except (ValueError, IndexError):
         raise UnsupportedChange(f"The factors of module {module.name[:120]} do not multiply.") from None
+
+
+def _is_wide(change: Change) -> bool:
+    return isinstance(change, LowRank) and change.rank > min(change.shape)
 
 
 def _change(module: ModuleTensors) -> Change:

@@ -26,6 +26,13 @@ class IsAFolder(Unreadable):
     next_step = "Name the files inside it, or ingest the folder."
 
 
+class MisleadingName(WeightsError):
+    """The file's name holds a path, control characters or signs that reverse the direction of writing."""
+
+    code = "misleading_name"
+    next_step = "Rename the file, then try again."
+
+
 class ContainerError(WeightsError):
     """Base of every reason why the bytes are not one valid safetensors file."""
 
@@ -272,3 +279,10 @@ class BaseNormsUnreadable(WeightsError):
 
     code = "base_norms_unreadable"
     next_step = "Write it anew with manage.py statistics --norms BASE_FILE."
+
+
+class DifferentFamilies(WeightsError):
+    """The adapters were made for base models of different families, so their layers are not the same."""
+
+    code = "different_families"
+    next_step = "Compare or stack adapters of one family; manage.py inspect says which each is for."

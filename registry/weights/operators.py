@@ -102,10 +102,13 @@ class LowRank:
 
     def inner(self, other: Change) -> float:
         _same_shape(self, other)
-        if isinstance(other, LowRank):
+        if self.rank > min(self.shape):
+            return Dense(self.matrix()).inner(other)
+        if isinstance(other, LowRank) and other.rank <= min(self.shape):
             cross_left = wide(self.left).T @ wide(other.left)
             cross_right = wide(self.right) @ wide(other.right).T
             return float(np.sum(cross_left * cross_right))
+        # <L R, X> = tr(L.T X R.T)
         return float(np.trace(other.project(wide(self.left).T, wide(self.right))))
 
     def part(self, rows: slice, columns: slice) -> LowRank:
@@ -152,6 +155,7 @@ class Kronecker:
         _same_shape(self, other)
         if isinstance(other, LowRank):
             return other.inner(self)
+        # <A x B, C x D> = <A, C> <B, D>
         if isinstance(other, Kronecker) and other.first.shape == self.first.shape:
             return float(np.sum(wide(self.first) * wide(other.first))) * self.second.inner(other.second)
         return _formed_inner(self, other)

@@ -69,7 +69,7 @@ class ModuleStatistics:
     magnitude_spread: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: _rounded(getattr(self, name)) for name in self.__slots__}
+        return {name: six_figures(getattr(self, name)) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class BlockStatistics:
     share: float
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: _rounded(getattr(self, name)) for name in self.__slots__}
+        return {name: six_figures(getattr(self, name)) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ class Statistics:
             "edition": self.edition,
             "family": self.family,
             "modules": len(self.each),
-            "frobenius": _rounded(self.frobenius),
-            "spectral": _rounded(self.spectral),
+            "frobenius": six_figures(self.frobenius),
+            "spectral": six_figures(self.spectral),
             "effective_rank": _range(self.each, "effective_rank"),
             "stable_rank": _range(self.each, "stable_rank"),
             "zero": zero[:_SHOWN],
@@ -137,11 +137,11 @@ class Statistics:
             "needs_base": any(one.needs_base for one in self.each),
             "relative": sum(one.relative for one in self.each),
             "magnitude_spread": _range(self.each, "magnitude_spread"),
-            "strength": _rounded(self.strength),
+            "strength": six_figures(self.strength),
             "base": self.base,
             "layout": self.layout,
             "blocks": [block.as_dict() for block in self.blocks],
-            "profile": [{"part": part, "share": _rounded(share)} for part, share in self.profile],
+            "profile": [{"part": part, "share": six_figures(share)} for part, share in self.profile],
             "presets": [preset.as_dict() for preset in self.presets],
         }
 
@@ -356,12 +356,12 @@ def _range(each: Iterable[ModuleStatistics], name: str) -> dict[str, Any] | None
     if not values:
         return None
     return {
-        "min": _rounded(min(values)),
-        "median": _rounded(statistics.median(values)),
-        "max": _rounded(max(values)),
+        "min": six_figures(min(values)),
+        "median": six_figures(statistics.median(values)),
+        "max": six_figures(max(values)),
     }
 
 
-def _rounded(value: Any) -> Any:
-    """Six figures: more are noise of the file's own precision."""
+def six_figures(value: Any) -> Any:
+    """A float rounded for showing: more figures are noise of the file's own precision."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
