@@ -60,7 +60,7 @@ class TensorWriter:
         self._at = 0
         with _failures_named(target):
             # Unlinked at once: nothing stays behind, however the process ends.
-            self._spool: IO[bytes] = tempfile.TemporaryFile(dir=target.parent)
+            self._spool: IO[bytes] = tempfile.TemporaryFile(dir=target.parent)  # noqa: SIM115
 
     def __enter__(self) -> TensorWriter:
         return self
@@ -177,7 +177,7 @@ def check_free(final: Path, *, overwrite: bool) -> None:
 
 
 def publish(finished: Path, final: Path, *, overwrite: bool) -> None:
-    """Give a finished file its name in one step. Raises OutputExists when there is one and not `overwrite`."""
+    """Give a finished file its name in one step. Raises OutputExists, and OutputUnwritable."""
     with _failures_named(final):
         if overwrite:
             finished.replace(final)
