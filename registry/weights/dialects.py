@@ -61,8 +61,8 @@ _LLM = re.compile(
 # Hearing and seeing models: no language model, and none that makes pictures.
 _NOT_IMAGE = re.compile(
     r"(?:model_)?(?:encoder_layers_\d+_(?:self_attn|fc\d)|decoder_layers_\d+_(?:self_attn|encoder_attn|fc\d))|"
-    r"(?:model_)?(?:vision_model|vision_tower|visual(?!_transformer_)|vit|dinov2|siglip|image_encoder|mask_decoder|whisper|wav2vec2|"
-    r"hubert|sam)_"
+    r"(?:model_)?(?:vision_model|vision_tower|visual(?!_transformer_)|vit|dinov2|siglip|image_encoder|"
+    r"mask_decoder|whisper|wav2vec2|hubert|sam)_"
 )
 
 _KOHYA_TE = re.compile(r"(?:lora|oft|lycoris)_te([1-4]?)_")
@@ -114,8 +114,11 @@ def read_names(modules: Iterable[KeyedModule]) -> list[ModuleName]:
     """Read the names of all modules of one file; some are clear only beside the others."""
     every = list(modules)
     names = [read_name(module) for module in every]
-    if any(name.dialect == "cloneofsimo" for name in names):
-        return [_pti(module.name, _pti_layers(every)) for module in every]
+    if any(module.spelling == "pti" for module in every):
+        layers = _pti_layers(every)
+        names = [
+            _pti(m.name, layers) if m.spelling == "pti" else n for m, n in zip(every, names, strict=True)
+        ]
     bare = [m.name for m, name in zip(every, names, strict=True) if name.dialect in ("bfl", "unprefixed")]
     if not bare:
         return names
@@ -148,8 +151,7 @@ def read_name(module: KeyedModule) -> ModuleName:
 def _dotted_text(name: str, spelling: str) -> ModuleName | None:
     """The name of a text encoder's layer in a dotted dialect, or None."""
     if match := _COMFY_TE.match(name):
-        component = _COMFY_SLOTS.get(match[1], f"text_encoder:{match[1]}")
-        return _text("comfy", component, name[match.end() :], match[1])
+        return _text("comfy", _slot_component(match[1]), name[match.end() :], match[1])
     if (match := _PEFT_TE.match(name)) and "base_model.model." in match[0]:
         return _text("peft_raw", _component(match[1] or ""), name[match.end() :], "diffusers")
     if match := _DIFFUSERS_TE.match(name):
@@ -157,8 +159,8 @@ def _dotted_text(name: str, spelling: str) -> ModuleName | None:
     if name.startswith("base_model.model.text_model.encoder."):
         return _text("peft_raw", "text_encoder", name.removeprefix("base_model.model."), "diffusers")
     if match := _ONETRAINER_TE.match(name):
-        component = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}.get(match[1], "text_encoder_3")
-        return _text("onetrainer", component, name[match.end() :], match[1])
+        slot = "t5xxl" if match[1] == "t5" else match[1]
+        return _text("onetrainer", _slot_component(slot), name[match.end() :], slot)
     return None
 
 
@@ -198,6 +200,10 @@ def _broken(name: str) -> ModuleName:
 
 def _component(digit: str) -> str:
     return "text_encoder" if digit in ("", "1") else f"text_encoder_{digit}"
+
+
+def _slot_component(slot: str) -> str:
+    return _COMFY_SLOTS.get(slot, f"text_encoder:{slot}")
 
 
 def _diffusers(spelling: str) -> str:

@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from .header import TensorInfo
 from .modules import ModuleFacts
 
-# (what some tensor's name starts with, what it therefore is), the first that matches wins.
-_BY_PREFIX: list[tuple[str, str]] = [
-    ("lllite_unet", "control_adapter"),
-    ("lora_controlnet", "control_adapter"),
-    ("model.diffusion_model.", "checkpoint"),
-    ("cond_stage_model.", "checkpoint"),
-    ("conditioner.embedders.", "checkpoint"),
-    ("control_model.", "controlnet"),
-    ("controlnet_cond_embedding.", "controlnet"),
-    ("controlnet_blocks.", "controlnet"),
-    ("controlnet_down_blocks.", "controlnet"),
-    ("controlnet_", "controlnet"),
-    ("input_hint_block.", "controlnet"),
-    ("ip_adapter.", "ip_adapter"),
-    ("image_proj.", "ip_adapter"),
-    ("adapter.body.", "control_adapter"),
-    ("first_stage_model.", "vae"),
-    ("decoder.up_blocks.", "vae"),
-    ("decoder.up.", "vae"),
-    ("encoder.down_blocks.", "vae"),
-    ("vision_model.", "clip_vision"),
-    ("visual.", "clip_vision"),
-    ("params_ema.", "upscaler"),
-    ("body.0.rdb1.", "upscaler"),
-    ("model.0.weight", "upscaler"),
-    ("conv_first.", "upscaler"),
-    ("text_model.", "text_encoder"),
-    ("encoder.block.0.layer.0.SelfAttention", "text_encoder"),
-    ("shared.weight", "text_encoder"),
-    ("transformer.resblocks.", "text_encoder"),
-    ("model.layers.", "text_encoder"),
-    ("down_blocks.", "unet"),
-    ("input_blocks.", "unet"),
-    ("double_blocks.", "unet"),
-    ("single_blocks.", "unet"),
-    ("joint_blocks.", "unet"),
-    ("transformer_blocks.", "unet"),
-    ("single_transformer_blocks.", "unet"),
-    ("diffusion_model.", "unet"),
-    ("blocks.", "unet"),
-    ("layers.", "unet"),
-]
-_BFL = ("bfl", "bfl_control")
-_EMBEDDING_KEYS = frozenset({"emb_params", "clip_l", "clip_g", "t5", "t5xxl", "qwen25_7b", "gemma"})
+# What a name starts with only in a file of that kind; the first kind that any name tells wins. What contains
+# others (a checkpoint its VAE, a ControlNet half a UNet) stands before them.
+_MARKS: list[tuple[str, re.Pattern[str]]] = [
+    (kind, re.compile(marks))
+    for kind, marks in (
+        ("control_adapter",
+         r"lllite_|lora_controlnet|adapter\.body\.|body\.\d+\.(?:in_conv|block[12])\.|style_embedding|"
+         r"transformer_layes\."),
+        ("ip_adapter",
+         r"ip_adapter\.|image_proj(?:_model)?\.|ip_adapter_proj_model\.|ip_image_proj\.|"
+         r".+\.processor\.(?:ip_adapter_\w+|to_[kv]_ip)\.|adapter_modules\.\d+\.to_[kv]_ip\."),
+        ("motion_module", r".*\bmotion_modules\."),
+        ("checkpoint",
+         r"model\.diffusion_model\.|cond_stage_model\.|conditioner\.embedders\.|model_ema\."),
+        ("controlnet",
+         r"control_model\.|controlnet_|controlnet\.|input_hint_block\.|zero_convs\.|control_layers\.|"
+         r"control_noise_refiner\.|control_all_x_embedder\."),
+        ("vae",
+         r"first_stage_model\.|vae\.|taesd_|quant_conv\.|post_quant_conv\.|"
+         r"(?:en|de)coder\.(?:down_blocks|up_blocks|down|up|mid|mid_block|conv_in|conv_out|middle|upsamples|"
+         r"downsamples)\."),
+        ("upscaler",
+         r"params_ema\.|params\.|body\.0\.rdb1\.|body\.\d+\.(?:weight|bias)$|model\.0\.weight$|"
+         r"model\.1\.sub\.|conv_first\."),
+        ("text_encoder",
+         r"(?:model\.)?layers\.\d+\.(?:self_attn\.(?:q_proj|qkv_proj)|attention\.wq|input_layernorm)\.|"
+         r"model\.embed_tokens\.|encoder\.block\.\d+\.layer\.|shared\.weight$|text_encoder(?:_\d)?\."),
+        ("clip_vision", r"vision_model\.|visual\.|vision_tower\."),
+        ("text_encoder", r"text_model\.|transformer\.resblocks\.|token_embedding\."),
+        ("other", r"cls_token|class_token|mask_token|embeddings\.cls_token"),
+        ("unet",
+         r"(?:unet\.|transformer\.|diffusion_model\.)?(?:down_blocks|input_blocks|double_blocks|single_blocks|"
+         r"joint_blocks|transformer_blocks|single_transformer_blocks|joint_transformer_blocks|"
+         r"double_stream_blocks|single_stream_blocks|visual_transformer_blocks|double_layers|single_layers)\.|"
+         r"(?:diffusion_model\.|transformer\.)?(?:blocks\.\d+\.(?:self_attn|cross_attn|attn\d?|ffn|mlp|"
+         r"modulation|adaln)|layers\.\d+\.(?:attention\.(?:qkv|to_q|out)|attn\.to_|feed_forward\.|"
+         r"adaLN_modulation))"),
+    )
+]  # fmt: skip
+_CHECKPOINT = dict(_MARKS)["checkpoint"]
+# The parts of a pipeline that diffusers keeps in folders; two of them in one file are a whole model.
+_FOLDERS = frozenset({"unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"})
+_IP_ADAPTER = dict(_MARKS)["ip_adapter"]
+_FLUX_DIALECTS = frozenset({"bfl", "bfl_control", "unprefixed"})
+# How the trainers of embeddings call the vectors of each text encoder.
+_EMBEDDING_KEY = re.compile(
+    r"emb_params|(?:clip_[lgh]|t5(?:xxl)?|llama|gemma|qwen\w*)(?:_out)?|text_encoders_\d|string_to_param\..*|"
+    r"bundle_emb\..*",
+    re.DOTALL,
+)
+_TEXT_WIDTHS = frozenset({64, 768, 1024, 1280, 2048, 2304, 2560, 3584, 4096, 5120})
+_MOST_TOKENS = 64
+_MOST_VECTORS = 512
 
 
 def kind_of(tensors: Mapping[str, TensorInfo], modules: list[ModuleFacts], rest: Iterable[str]) -> str:
@@ -59,50 +69,69 @@ def kind_of(tensors: Mapping[str, TensorInfo], modules: list[ModuleFacts], rest:
     usable = [m for m in modules if not m.facts.problem]
     if any(name.startswith(("lllite_unet", "lora_controlnet")) for name in left):
         return "control_adapter"
-    if usable:
-        return _adapter_kind(usable, left)
-    if not tensors:
-        return "other"
-    if any("motion_modules." in name for name in left):
-        return "motion_module"
+    if usable and not _mostly_checkpoint(usable, left):
+        # The identity adapters of the IP-Adapter family bring a LoRA along.
+        return "ip_adapter" if any(map(_IP_ADAPTER.match, left)) else _adapter_kind(usable, left)
     if _is_embedding(tensors):
         return "embedding"
-    for prefix, kind in _BY_PREFIX:
-        if any(name.startswith(prefix) for name in left):
-            return kind
-    return "adapter" if modules else "other"
+    if len({name.partition(".")[0] for name in left} & _FOLDERS) > 1:
+        return "checkpoint"
+    return next((kind for kind, marks in _MARKS if any(map(marks.match, left))), "other")
 
 
 def is_flux_control(modules: Iterable[ModuleFacts], rest: Iterable[str]) -> bool:
-    """Black Forest Labs' control LoRAs bring an image input of their own and replace the norms' scales."""
-    return any(m.where.flat == "img_in" and m.where.dialect in _BFL for m in modules) and any(
-        name.endswith("_norm.scale") for name in rest
+    """Control LoRAs of FLUX.1 bring an image input of their own, with biases or the norms' scales beside."""
+    inputs = [m for m in modules if m.where.flat in ("img_in", "x_embedder")]
+    if any(_pads_image_input(module) for module in inputs):
+        return True
+    scales = any(name.endswith("_norm.scale") for name in rest)
+    return scales and any(m.where.flat == "img_in" and m.where.dialect in _FLUX_DIALECTS for m in inputs)
+
+
+def _pads_image_input(module: ModuleFacts) -> bool:
+    """FLUX.1 sees 64 channels, and 128 with the control image; FLUX.2, which sees 128, has no biases."""
+    return "reshape_weight" in module.factors or (
+        (module.in_dim, module.out_dim) == (128, 3072) and "up_bias" in module.factors
     )
+
+
+def _mostly_checkpoint(modules: list[ModuleFacts], rest: list[str]) -> bool:
+    model = sum(_CHECKPOINT.match(name) is not None for name in rest)
+    return model > sum(len(module.factors) for module in modules)
 
 
 def _adapter_kind(modules: list[ModuleFacts], rest: list[str]) -> str:
     if is_flux_control(modules, rest):
         return "control_adapter"
-    components = {m.where.component for m in modules}
-    if components <= {"language_model"}:
-        return "language_adapter"
-    if components <= {"other", "language_model"} and {m.where.dialect for m in modules} <= {
-        "peft_raw",
-        "unprefixed",
-    }:
-        # An adapter of something that is neither a known image model nor a known language model.
-        return "other"
+    components = [m.where.component for m in modules]
+    spoken = components.count("language_model")
+    foreign = spoken + components.count("other")
+    dialects = {m.where.dialect for m in modules if m.where.component in ("language_model", "other")}
+    if foreign == len(modules) and dialects <= {"peft_raw", "unprefixed", "diffusers_peft"}:
+        # An adapter of something that is no image model that we know.
+        return "language_adapter" if 2 * spoken >= foreign else "other"
     return "adapter"
 
 
 def _is_embedding(tensors: Mapping[str, TensorInfo]) -> bool:
-    """Learned vectors only: the trainers' fixed names, or one token's rows."""
-    if all(name in _EMBEDDING_KEYS or name.startswith("string_to_param.") for name in tensors):
-        return all(len(t.shape) in (1, 2) for t in tensors.values())
-    if len(tensors) == 1:
-        name, tensor = next(iter(tensors.items()))
-        return "." not in name and len(tensor.shape) == 2 and tensor.shape[0] < 512
-    return False
+    """Learned vectors only: under the trainers' fixed names, or under the tokens that they stand for."""
+    if not tensors or len(tensors) > _MOST_TOKENS:
+        return False
+    if any(len(t.shape) not in (1, 2) for t in tensors.values()):
+        return False
+    if all(_EMBEDDING_KEY.fullmatch(name) for name in tensors):
+        return True
+    return all(
+        _is_token(name)
+        and tensor.shape[-1] in _TEXT_WIDTHS
+        and (len(tensor.shape) == 1 or tensor.shape[0] < _MOST_VECTORS)
+        for name, tensor in tensors.items()
+    )
+
+
+def _is_token(name: str) -> bool:
+    """A token may be any text, but no parameter of a layer."""
+    return name.startswith("<") or not re.search(r"(?:^|\.)(?:weight|bias|\d+)(?:\.|$)|_[ab]_\d+$", name)
 
 
 def learned_tokens(tensors: Mapping[str, TensorInfo], rest: Iterable[str]) -> dict[str, list[str]]:
@@ -115,7 +144,7 @@ def learned_tokens(tensors: Mapping[str, TensorInfo], rest: Iterable[str]) -> di
         token = None
         if name.startswith("bundle_emb."):
             inner = name.removeprefix("bundle_emb.")
-            token = inner.rpartition(".string_to_param.")[0] or inner.rpartition(".")[0]
+            token = inner.rpartition(".string_to_param.")[0] or inner.rpartition(".")[0] or inner
         elif name.startswith("<") and name.endswith(">") and len(tensors[name].shape) in (1, 2):
             token = name
         if token:

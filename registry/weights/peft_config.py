@@ -2,8 +2,8 @@
 
 diffusers writes them under `lora_adapter_metadata`, each key with its component before it
 (`unet.lora_alpha`). How a layer's alpha is found: huggingface/peft, `get_pattern_key` and
-`LoraModel._create_and_replace`; what is done with it: `LoraLayer.update_layer` (alpha / r, and alpha / sqrt(r)
-with `use_rslora`: Kalajdzievski 2023, arXiv:2312.03732).
+`LoraModel._create_and_replace`; what is done with it: `LoraLayer.update_layer` (alpha / r, and
+alpha / sqrt(r) with `use_rslora`: Kalajdzievski 2023, arXiv:2312.03732).
 """
 
 from __future__ import annotations
