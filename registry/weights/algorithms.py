@@ -24,7 +24,8 @@ class AlgorithmFacts:
     layer.
 
     `four_d` tells that the factors have a convolution's four axes; `parts` that a fused layer is adapted in
-    so many parts (0: whole); `vector` that only a norm or a bias is changed. `problem` names what is wrong,
+    so many parts (0: whole); `vector` that only a norm or a bias is changed; `unordered` that the larger of
+    two Kronecker factors comes first, as LyCORIS' factorization never has it. `problem` names what is wrong,
     "" when nothing is.
 
     `rank` is what the algorithm counts: rows of the inner factor (LoRA, LoHa, LoKr, GLoRA), the size of a
@@ -41,6 +42,7 @@ class AlgorithmFacts:
     problem: str = ""
     parts: int = 0
     vector: bool = False
+    unordered: bool = False
 
     @property
     def is_convolution(self) -> bool:
@@ -158,6 +160,7 @@ def _lokr(shapes: Mapping[str, Shape], dora: bool) -> AlgorithmFacts:
         second.kernel,
         bool(second.kernel),
         dora,
+        unordered=first.out_dim > second.out_dim or first.in_dim > second.in_dim,
     )
 
 
