@@ -22,8 +22,12 @@ from typing import IO, Any
 from django.conf import settings
 
 from inference.converter_errors import (
+    CheckpointsDiffer,
     ConverterCrashed,
+    NotACheckpoint,
+    NotConvertible,
     NothingToConvert,
+    NothingToExtract,
     NotInstalled,
     OutOfMemory,
     OutputTooLarge,
@@ -46,7 +50,7 @@ _BY_CODE = {
     cls.code: cls
     for cls in (
         PickleRefused, PickleDamaged, PickleUnsupported, NothingToConvert, OutOfMemory, OutputTooLarge,
-        NotInstalled,
+        NotInstalled, NotACheckpoint, CheckpointsDiffer, NothingToExtract, NotConvertible,
     )
 }  # fmt: skip
 _BY_SIGNAL = {signal.SIGXCPU: TimedOut, signal.SIGKILL: OutOfMemory, signal.SIGXFSZ: OutputTooLarge}

@@ -68,8 +68,8 @@ def convert_file(
     """Make `output`, a safetensors file that programs load, of `source`.
 
     A pickle is unpickled in a process of its own, wrong names are put right, and with `to` (kohya,
-    diffusers, peft) the file is written in that dialect. Raises NothingToRepair when there is nothing to do, NotConvertible,
-    a ConverterError or a WeightsError; then nothing was written.
+    diffusers, peft) the file is written in that dialect. Raises NothingToRepair when there is nothing to
+    do, NotConvertible or another ConverterError, or a WeightsError; then nothing was written.
     """
     check_free(output, overwrite=overwrite)
     if overwrite and output.exists() and output.samefile(source):
