@@ -13,7 +13,7 @@ import numpy as np
 
 from .container import read_header
 from .errors import BaseNormsUnreadable, NoModules
-from .operators import Dense
+from .operators import Dense, real
 from .tensors import TensorFile
 from .unet_names import flatten, text_path, unet_path
 
@@ -50,7 +50,7 @@ def norms_of(path: str | os.PathLike[str], component: str = "") -> dict[str, flo
                 continue
             values = file.read(name)
             if np.issubdtype(values.dtype, np.floating):
-                norm = Dense(values.reshape(len(values), -1)).frobenius()
+                norm = Dense(real(values).reshape(len(values), -1)).frobenius()
                 if math.isfinite(norm):
                     found[layer_key(*_layer(layer, component))] = norm
     if not found:
@@ -64,8 +64,8 @@ def _layer(name: str, component: str) -> tuple[str, str]:
             name = name.removeprefix(prefix)
             component = component or part
             break
-    if component.startswith("text_encoder") or (not component and name.startswith("text_model.")):
-        return component or "text_encoder", text_path(name) or name
+    if component in ("", "text_encoder", "text_encoder_2") and (path := text_path(name)) is not None:
+        return component or "text_encoder", path
     if not component and (path := unet_path(name)) is not None:
         return "unet", path
     return component or "transformer", name

@@ -8,6 +8,7 @@ store them.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,18 @@ from .errors import ModuleTooLarge, UnsupportedChange, WeightsError
 from .header import Header
 from .loading import ModuleTensors, load_module
 from .modules import ModuleFacts, group_modules
-from .operators import FORM_LIMIT, BlockDiagonal, Change, Dense, Kronecker, LowRank, Numbers, Stored, wide
+from .operators import (
+    FORM_LIMIT,
+    BlockDiagonal,
+    Change,
+    Dense,
+    Kronecker,
+    LowRank,
+    Numbers,
+    Stored,
+    real,
+    wide,
+)
 from .rotations import boft_change, oft_change
 from .tensors import Array, TensorFile
 
@@ -158,7 +170,7 @@ def _change(module: ModuleTensors) -> Change:
         case "full":
             return _full(module)
         case "ia3":
-            return BlockDiagonal((_real(tensors["weight"]).reshape(-1, 1, 1),))
+            return BlockDiagonal((real(tensors["weight"]).reshape(-1, 1, 1),))
         case "oft":
             return oft_change(tensors, module.alpha)
         case "boft":
@@ -169,7 +181,7 @@ def _change(module: ModuleTensors) -> Change:
 def _scale(module: ModuleTensors) -> float:
     """alpha / rank; a stored `scale` overrides it (AUTOMATIC1111)."""
     stored = module.tensors.get("scale")
-    return module.scale if stored is None or stored.size != 1 else float(_real(stored).reshape(-1)[0])
+    return module.scale if stored is None or stored.size != 1 else float(real(stored).reshape(-1)[0])
 
 
 def _lora(tensors: dict[str, Array], scale: float) -> Change:
@@ -180,7 +192,7 @@ def _lora(tensors: dict[str, Array], scale: float) -> Change:
 
 def _tucker_or_plain(tensors: dict[str, Array], up: str, down: str, mid: str) -> LowRank:
     left, right = _rows(tensors[up]), _rows(tensors[down])
-    return _product(left, _core(_real(tensors[mid]), right) if mid in tensors else right)
+    return _product(left, _core(real(tensors[mid]), right) if mid in tensors else right)
 
 
 def _core(core: Stored, right: Stored) -> Numbers:
@@ -194,8 +206,8 @@ def _core(core: Stored, right: Stored) -> Numbers:
 def _loha(tensors: dict[str, Array], scale: float) -> Change:
     if "t1" in tensors:
         # Tucker: w1_a is [r, out] here, not [out, r].
-        first = _product(_rows(tensors["w1_a"]).T, _core(_real(tensors["t1"]), _rows(tensors["w1_b"])))
-        second = _product(_rows(tensors["w2_a"]).T, _core(_real(tensors["t2"]), _rows(tensors["w2_b"])))
+        first = _product(_rows(tensors["w1_a"]).T, _core(real(tensors["t1"]), _rows(tensors["w1_b"])))
+        second = _product(_rows(tensors["w2_a"]).T, _core(real(tensors["t2"]), _rows(tensors["w2_b"])))
     else:
         first = _product(_rows(tensors["w1_a"]), _rows(tensors["w1_b"]))
         second = _product(_rows(tensors["w2_a"]), _rows(tensors["w2_b"]))
@@ -218,13 +230,13 @@ def _loha(tensors: dict[str, Array], scale: float) -> Change:
 
 def _lokr(tensors: dict[str, Array], scale: float) -> Change:
     if "w1" in tensors:
-        first: Stored = _real(tensors["w1"]).reshape(len(tensors["w1"]), -1)
+        first: Stored = real(tensors["w1"]).reshape(len(tensors["w1"]), -1)
     else:
         first = _product(_rows(tensors["w1_a"]), _rows(tensors["w1_b"])).matrix()
     if "w2" in tensors:
         second: LowRank | Dense = Dense(_rows(tensors["w2"]))
     elif "t2" in tensors:
-        second = _product(_rows(tensors["w2_a"]).T, _core(_real(tensors["t2"]), _rows(tensors["w2_b"])))
+        second = _product(_rows(tensors["w2_a"]).T, _core(real(tensors["t2"]), _rows(tensors["w2_b"])))
     else:
         second = _product(_rows(tensors["w2_a"]), _rows(tensors["w2_b"]))
     return Kronecker(wide(first) * scale, second)
@@ -233,7 +245,7 @@ def _lokr(tensors: dict[str, Array], scale: float) -> Change:
 def _full(module: ModuleTensors) -> Change:
     for factor in ("diff", "w_norm", "diff_b", "b_norm"):
         if factor in module.tensors:
-            values = _real(module.tensors[factor])
+            values = real(module.tensors[factor])
             # A norm's or bias' change is one column.
             return Dense(values.reshape(values.shape[0] if values.ndim else 1, -1))
     raise UnsupportedChange(f"Module {module.name[:120]} replaces a weight; its change needs the base.")
@@ -255,13 +267,6 @@ def _scaled(product: LowRank, scale: float) -> LowRank:
 
 def _rows(values: Array) -> Stored:
     """Factor as a matrix: its first axis, and all others (a convolution's kernel) flattened."""
-    real = _real(values)
-    if real.ndim < 2:
+    if values.ndim < 2:
         raise ValueError("a factor has no two axes")
-    return real.reshape(real.shape[0], int(np.prod(real.shape[1:])))
-
-
-def _real(values: Array) -> Stored:
-    if not np.issubdtype(values.dtype, np.floating):
-        return values.astype(np.float64)
-    return values  # type: ignore[return-value]
+    return real(values).reshape(values.shape[0], math.prod(values.shape[1:]))

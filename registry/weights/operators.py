@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +85,7 @@ class LowRank:
     def grams(self) -> tuple[Numbers, Numbers]:
         """left.T @ left and right @ right.T, each [r, r]."""
         left, right = wide(self.left), wide(self.right)
-        return left.T @ left, right @ right.T
+        return _times(left.T, left), _times(right, right.T)
 
     def frobenius(self) -> float:
         if self.rank > min(self.shape):
@@ -279,6 +279,13 @@ class BlockDiagonal:
 def wide(values: Stored) -> Numbers:
     """The numbers as float64; no copy where they are already."""
     return np.asarray(values, np.float64)
+
+
+def real(values: npt.NDArray[np.generic]) -> Stored:
+    """A tensor as floats of its own precision; whole numbers become float64."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return values.astype(np.float64)
+    return cast(Stored, values)
 
 
 def spectra(left_grams: Numbers, right_grams: Numbers) -> Numbers:

@@ -84,12 +84,10 @@ def _rotation(blocks: Numbers, alpha: float | None, outputs: int) -> Numbers:
 
 def _cayley(skew: Numbers, bound: float | None) -> Numbers:
     norm = float(np.linalg.norm(skew))
-    if bound is not None and norm > bound:
-        skew = wide(skew * (bound / norm))
+    bounded = skew * (bound / norm) if bound is not None and norm > bound else skew
     identity = np.eye(skew.shape[1])
     # I + Q and (I - Q)^-1 commute, so the order of the solve does not matter.
-    rotation: Numbers = np.linalg.solve(identity - skew, identity + skew)
-    return rotation
+    return wide(np.linalg.solve(identity - bounded, identity + bounded))
 
 
 def _unpacked(packed: Numbers) -> Numbers:

@@ -115,6 +115,13 @@ class Statistics:
     def spectral(self) -> float | None:
         return max((one.spectral for one in _comparable(self.each) if one.spectral is not None), default=None)
 
+    def against(self, norms: Mapping[str, float], base: str | None) -> Statistics:
+        """The same with the strength of each change beside the base's weights; `norms` as `base_norms` reads
+        them.
+        """
+        each = [replace(one, strength=_strength([one], norms)) for one in self.each]
+        return replace(self, each=each, strength=_strength(each, norms), base=base)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; `zero` and `not_finite` name at most 20 modules, the counts say how many."""
         zero = [one.name for one in self.each if one.frobenius == 0]
@@ -156,24 +163,21 @@ def statistics_of(
     """
     with open_adapter(path) as adapter, np.errstate(over="ignore", invalid="ignore"):
         each = _each(adapter)
-    if norms:
-        each = [replace(one, strength=_strength([one], norms)) for one in each]
     blocks = _blocks(each)
     elements = {one.block for one in each if one.frobenius is not None} - {NO_BLOCK}
     layout = layout_for(adapter.family, elements)
     shares: dict[str, float] = defaultdict(float)
     for one in each:
         shares[one.part] += one.share
-    return Statistics(
+    found = Statistics(
         family=adapter.family,
         each=each,
         layout=layout,
         blocks=blocks,
         profile=[(part, shares[part]) for part in PARTS if part in shares],
         presets=suggest(layout, {block.name: block.share for block in blocks}),
-        strength=_strength(each, norms) if norms else None,
-        base=base if norms else None,
     )
+    return found.against(norms, base) if norms else found
 
 
 def _each(adapter: OpenAdapter) -> list[ModuleStatistics]:

@@ -2,7 +2,8 @@
 
 Subspace overlap: the mean squared cosine of the principal angles between two column spaces (Bjorck & Golub
 1973, Numerical methods for computing angles between linear subspaces), tr(G11^-1 G12 G22^-1 G21) / r from
-Gram matrices. Chance: two random subspaces of dimensions r1, r2 in d share max(r1, r2) / d of the smaller one.
+Gram matrices. Chance: two random subspaces of dimensions r1, r2 in d share max(r1, r2) / d of the smaller
+one.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def subspace_overlap(
     """Mean squared cosine of the principal angles between the column spaces of two products L R, and both
     dimensions.
 
-    `first` and `second` are (L.T L, R R.T) of each, `cross` is L1.T @ L2. For the row spaces exchange L and R.
+    `first` and `second` are (L.T L, R R.T) of each, `cross` is L1.T @ L2. For row spaces exchange L and R.
     """
     bases = [_basis(*grams) for grams in (first, second)]
     dimensions = [basis.shape[1] for basis in bases]
