@@ -147,6 +147,10 @@ JOB_REAP_SECONDS = env_int("JOB_REAP_SECONDS", 5, minimum=1)
 
 # Threads torch may use in this process; 0 leaves its own choice, all cores. Part of every cell's key.
 INFERENCE_THREADS = env_int("INFERENCE_THREADS", 0, minimum=0)
+# What one process that reads a foreign pickle or two checkpoints may take.
+CONVERTER_MEMORY_MB = env_int("CONVERTER_MEMORY_MB", 4096, minimum=512)
+CONVERTER_SECONDS = env_int("CONVERTER_SECONDS", 1800, minimum=1)
+CONVERTER_FILE_MB = env_int("CONVERTER_FILE_MB", 16_384, minimum=1)
 
 # --- Files --------------------------------------------------------------------------------------------------
 
@@ -176,6 +180,9 @@ STORAGES: dict[str, dict[str, Any]] = {
 # Who sends a file's bytes: this process, nginx by X-Accel-Redirect, or the storage by a signed address.
 DOWNLOAD_BACKEND = env_choice("DOWNLOAD_BACKEND", "internal", ("internal", "xaccel", "redirect"))
 XACCEL_PREFIX = env_str("XACCEL_PREFIX", "/protected-blobs/")
+
+# A longer header of a weights file is not read: real ones have a few MB, and reading takes memory.
+HEADER_LIMIT = env_int("HEADER_LIMIT_MB", 32, minimum=1, maximum=100) * 1024 * 1024
 
 # --- Vetting ------------------------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ def _results(
     version: Version, files: list[File], readings: dict[str, Inspection], claims: list[TermsClaim]
 ) -> Iterator[Result]:
     clean = [file for file in files if file.blob.container not in _PICKLES]
-    yield _pickle_free(files)
+    yield _pickle_free(files, readings)
     yield _container_valid(clean, readings)
     yield _weights_finite(clean, readings)
     yield from _base(version, readings)
@@ -92,15 +92,20 @@ def _results(
     yield _material(claims)
 
 
-def _pickle_free(files: list[File]) -> Result:
+def _pickle_free(files: list[File], readings: dict[str, Inspection]) -> Result:
     pickles = [file for file in files if file.blob.container in _PICKLES]
     if not pickles:
         return Result("pickle_free", CheckOutcome.OK, "No file is a pickle.")
     names = [file.name for file in pickles]
+    # What picklescan found is shown to the reviewer; it never makes a pickle fit to be handed out.
+    found = [each for file in pickles if (row := readings.get(file.blob_id)) for each in findings(row)]
+    evidence = {"files": names, "findings": found}
+    grave = " ".join(str(each["message"]) for each in found if each["severity"] == "error")
     if len(pickles) < len(files):
-        text = f"{', '.join(names)}: a pickle, kept in quarantine beside clean files."
-        return Result("pickle_free", CheckOutcome.WARN, text, {"files": names})
-    return Result("pickle_free", CheckOutcome.FAIL, "Only pickles: loading one runs code.", {"files": names})
+        text = f"{', '.join(names)}: a pickle, kept in quarantine beside clean files. {grave}".strip()
+        return Result("pickle_free", CheckOutcome.WARN, text, evidence)
+    text = f"Only pickles: loading one runs code. {grave}".strip()
+    return Result("pickle_free", CheckOutcome.FAIL, text, evidence)
 
 
 def _container_valid(files: list[File], readings: dict[str, Inspection]) -> Result:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from registry import storage
 from registry.bases import find_base
 from registry.errors import KuraError
@@ -22,6 +24,7 @@ from registry.sources.text import shown
 from registry.weights.container import open_container
 from registry.weights.digests import Digests
 from registry.weights.inspection import inspect_file
+from registry.weights.names import check_name
 
 # Edition of the readings kept as Inspection rows; a new one makes new rows beside the old.
 READER = "1"
@@ -160,13 +163,15 @@ def _store_files(listed: ListedVersion, report: Report) -> Iterator[StoredFile]:
 
 def _store_file(path: Path, name: str) -> StoredFile:
     """Store one weights file if it is one. Raises WeightsError, NotAnAdapter, StorageError."""
-    container = open_container(path)
+    check_name(path.name)
+    container = open_container(path, header_limit=settings.HEADER_LIMIT)
     if container.kind in _QUARANTINE:
         blob = storage.store(path, container=container.kind)
-        return StoredFile(blob, name, quarantine=_QUARANTINE[container.kind])
+        reading = _reading(blob, name)
+        return StoredFile(blob, name, reading=reading, reader=READER, quarantine=_QUARANTINE[container.kind])
     if container.error:
         raise container.error
-    kind = inspect_file(path, hashes=False).kind
+    kind = inspect_file(path, hashes=False, header_limit=settings.HEADER_LIMIT).kind
     if kind not in KEPT_KINDS:
         raise NotAnAdapter(f"{name} is of the kind {kind}.")
     blob = storage.store(path, container=container.kind)
@@ -188,7 +193,8 @@ def _reading(blob: Blob, name: str) -> dict[str, Any]:
         autov2=blob.autov2,
         autov3=blob.autov3 or None,
     )
-    return inspect_file(storage.local_path(blob), digests=digests).as_dict() | {"path": name}
+    read = inspect_file(storage.local_path(blob), digests=digests, header_limit=settings.HEADER_LIMIT)
+    return read.as_dict() | {"path": name}
 
 
 def _store_samples(listed: ListedVersion, report: Report) -> Iterator[StoredSample]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import errors
 from .header import Header, parse_header
+from .pickle_codes import imports_as_pickle, starts_as_pickle
 
 # The official reader's own limit, and ours: real adapter headers are 35 kB to a few MB.
 FORMAT_HEADER_LIMIT = 100_000_000
 HEADER_LIMIT = 32 * 1024 * 1024
-# Every JSON value costs memory once parsed; no adapter comes near this many.
-VALUE_LIMIT = 4_000_000
+# Every JSON value costs up to 300 bytes once parsed, and a tensor is ten of them; no adapter comes near.
+VALUE_LIMIT = 500_000
 
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _JSON_SPACE = b" \t\n\r"
 _SNIFFED = 512
 _ZIP_END = b"PK\x05\x06"
@@ -67,7 +70,7 @@ def open_container(path: str | os.PathLike[str], *, header_limit: int = HEADER_L
     except ValueError:
         raise errors.Unreadable("No file can have this name.") from None
     try:
-        if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > VALUE_LIMIT:
+        if _too_many_values(raw):
             raise errors.HeaderOverLimit(f"The header holds more than {VALUE_LIMIT} values.")
         header = parse_header(raw, status.st_size)
     except errors.ContainerError as error:
@@ -106,26 +109,41 @@ def sniff(start: bytes, size: int) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<?xml")):
         return "html"
-    # Protocol 2 and later say so; 0 and 1 begin with the opcodes that open every checkpoint.
-    if (start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or start.startswith(
-        (b"(dp", b"}q", b"ccollections\n", b"ctorch", b"(lp")
-    ):
-        return "pickle"
-    return "unknown"
+    return "pickle" if starts_as_pickle(start) else "unknown"
 
 
-def ends_as_zip(path: str | os.PathLike[str]) -> bool:
-    """Whether a zip archive ends where the file does: zip readers look there, not at the start.
+def _too_many_values(raw: bytes) -> bool:
+    """Whether `raw` holds more than VALUE_LIMIT JSON values; punctuation inside of strings is none."""
+    return _punctuation(raw) > VALUE_LIMIT and _punctuation(_STRING.sub(b"", raw)) > VALUE_LIMIT
 
-    APPNOTE 6.3.10, section 4.3.16: the end record, 22 bytes and a comment as long as it states.
+
+def _punctuation(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def second_natures(path: str | os.PathLike[str]) -> list[str]:
+    """As what else a safetensors file can be opened: zip, tar, pickle. Raises Unreadable.
+
+    Old torch checkpoints are tar archives or pickles, newer ones zip archives; a file that is one of them and
+    safetensors at once would show each reader something else.
     """
     try:
         with Path(path).open("rb") as file:
+            start = file.read(_SNIFFED)
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _ZIP_END_LONGEST))
             tail = file.read()
     except OSError as error:
         raise errors.Unreadable(f"{error.strerror or 'It could not be read'}.") from None
+    found = {"zip": _ends_as_zip(tail, size), "tar": _starts_as_tar(start), "pickle": imports_as_pickle(path)}
+    return [kind for kind, there in found.items() if there]
+
+
+def _ends_as_zip(tail: bytes, size: int) -> bool:
+    """Whether a zip archive ends with `tail`, where the file of `size` bytes does: zip readers look there.
+
+    APPNOTE 6.3.10, section 4.3.16: the end record, 22 bytes and a comment as long as it states.
+    """
     at = tail.rfind(_ZIP_END)
     while at >= 0:
         comment = int.from_bytes(tail[at + 20 : at + 22], "little")
@@ -134,6 +152,18 @@ def ends_as_zip(path: str | os.PathLike[str]) -> bool:
             return True
         at = tail.rfind(_ZIP_END, 0, at)
     return False
+
+
+def _starts_as_tar(start: bytes) -> bool:
+    """Whether a tar archive begins with `start` (512 bytes): the checksum in its header fits.
+
+    POSIX.1-1988, ustar: an octal number at byte 148, the sum of the block with itself counted as blanks.
+    """
+    try:
+        stated = int(start[148:156].strip(b" \0"), 8)
+    except ValueError:
+        return False
+    return len(start) == 512 and stated == sum(start) - sum(start[148:156]) + 8 * ord(" ")
 
 
 def _not_safetensors(kind: str, start: bytes, size: int) -> errors.ContainerError:

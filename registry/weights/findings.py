@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .families import FamilyReading
+from .file_notes import notes_of, quantization_leftovers
 from .header import Header
 from .modules import ModuleFacts
 from .training import TrainingReading
@@ -66,12 +67,14 @@ def findings_of(
     training: TrainingReading,
     not_finite: list[str],
     also: Iterable[str],
+    file_name: str = "",
 ) -> list[Finding]:
     """Every finding of one file, the gravest first."""
     found = [
         *_of_tensors(header, not_finite, also),
         *_of_modules(modules),
-        *_of_names(modules, rest, tokens, kind, dialect),
+        *_of_names(header, modules, rest, tokens, kind, dialect),
+        *(Finding(*note) for note in notes_of(modules, rest, header.metadata, kind, file_name)),
         *(Finding(code, _SEVERITY[code], text) for code, text in (*family.reasons, *training.findings)),
     ]
     if conflict and training.declared is not None:
@@ -92,6 +95,11 @@ def _of_tensors(header: Header, not_finite: list[str], also: Iterable[str]) -> I
     for kind in also:
         told = f"The file can be opened as a {_SECOND_NATURES[kind]}, too; it hides something."
         yield Finding(f"{kind}_inside", ERROR, told)
+    if header.repeated:
+        told = (
+            f"{len(header.repeated)} names are given more than once, {header.repeated[0][:120]!r} among them."
+        )
+        yield Finding("duplicate_keys", ERROR, told)
     if not_finite:
         told = f"{len(not_finite)} tensors hold NaN or infinity, {not_finite[0][:120]!r} among them."
         yield Finding("not_finite", ERROR, told)
@@ -113,7 +121,9 @@ def _of_modules(modules: list[ModuleFacts]) -> Iterable[Finding]:
     if empty:
         yield Finding("rank_zero", WARNING, f"{len(empty)} modules have rank 0 and change nothing.")
     scales = {
-        m.alpha / m.rank for m in modules if m.alpha is not None and m.rank and m.facts.algorithm != "oft"
+        m.alpha / m.rank
+        for m in modules
+        if m.alpha is not None and m.rank and m.facts.algorithm not in ("oft", "boft")
     }
     if len(scales) > 1:
         told = "alpha / rank differs between modules; some programs apply one value to all."
@@ -125,6 +135,7 @@ def _of_modules(modules: list[ModuleFacts]) -> Iterable[Finding]:
 
 
 def _of_names(
+    header: Header,
     modules: list[ModuleFacts],
     rest: list[str],
     tokens: Mapping[str, list[str]],
@@ -132,14 +143,17 @@ def _of_names(
     dialect: str | None,
 ) -> Iterable[Finding]:
     if dialect == "broken_rename" or any(m.where.dialect == "broken_rename" for m in modules):
-        told = "The names were rewritten wrongly; no program loads this file as it is."
+        told = "The names were rewritten wrongly: no program loads this before `manage.py convert` mends it."
         yield Finding("broken_rename", ERROR, told)
     if kind == "language_adapter":
         yield Finding("language_adapter", ERROR, "This adapts a language model, not an image model.")
     if tokens:
-        shown = ", ".join(list(tokens)[:5])
-        yield Finding("bundled_embeddings", INFO, f"Brings learned tokens of its own: {shown}.")
-    held = {name for names in tokens.values() for name in names}
+        shown = ", ".join(
+            f"{token[:80]} ({_vectors(header, names)})" for token, names in list(tokens.items())[:5]
+        )
+        told = f"Brings learned tokens of its own, with so many vectors: {shown}."
+        yield Finding("bundled_embeddings", INFO, told)
+    held = {name for names in tokens.values() for name in names} | set(quantization_leftovers(rest))
     left = [name for name in rest if name not in held]
     if modules and left and kind != "control_adapter":
         told = f"{len(left)} tensors belong to no module, {left[0][:120]!r} among them."
@@ -148,6 +162,12 @@ def _of_names(
     if unknown and kind == "adapter":
         told = f"{len(unknown)} modules name no known layer, {unknown[0].name[:120]!r} among them."
         yield Finding("unknown_layers", WARNING, told)
+
+
+def _vectors(header: Header, names: Iterable[str]) -> int:
+    """How many vectors a token has; each text encoder has as many of its own."""
+    shapes = (header.tensors[name].shape for name in names)
+    return max((shape[0] if len(shape) == 2 else 1 for shape in shapes), default=0)
 
 
 def _sub_family(metadata: Mapping[str, str]) -> Iterable[Finding]:

@@ -39,12 +39,15 @@ class Header:
 
     `length` is the header's own length in bytes; the data section starts at `8 + length`. `error` is set
     when the layout is wrong though the JSON was understood: the names are then still worth reading.
+    `repeated` are tensor names and metadata keys given more than once, of which the last counts here as in
+    the official reader; other readers may take the first.
     """
 
     length: int
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
     error: errors.ContainerError | None = None
+    repeated: tuple[str, ...] = ()
 
     @property
     def data_start(self) -> int:
@@ -66,25 +69,33 @@ def parse_header(raw: bytes, file_size: int) -> Header:
         raise errors.HeaderNotAnObject("The header is JSON, but not an object.")
     metadata: dict[str, str] | None = None
     tensors: dict[str, TensorInfo] = {}
+    repeated: set[str] = set()
     for name, value in document:
         if name == "__metadata__":
             if metadata is not None:
                 raise errors.MetadataTwice("__metadata__ is given more than once.")
-            metadata = _metadata(value)
+            metadata = _metadata(value, repeated)
         else:
+            if name in tensors:
+                repeated.add(name)
             tensors[name] = _tensor(name, value)
-    return Header(len(raw), tensors, metadata or {}, _layout_error(tensors, 8 + len(raw), file_size))
+    error = _layout_error(tensors, 8 + len(raw), file_size)
+    return Header(len(raw), tensors, metadata or {}, error, tuple(sorted(repeated)))
 
 
-def _metadata(value: Any) -> dict[str, str]:
+def _metadata(value: Any, repeated: set[str]) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Pairs):
         raise errors.MetadataNotText("__metadata__ is not an object.")
+    metadata: dict[str, str] = {}
     for key, inner in value:
         if not isinstance(inner, str):
             raise errors.MetadataNotText(f"__metadata__ holds something other than text under {key[:80]!r}.")
-    return dict(value)
+        if key in metadata:
+            repeated.add(key)
+        metadata[key] = inner
+    return metadata
 
 
 def _tensor(name: str, value: Any) -> TensorInfo:

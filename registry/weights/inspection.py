@@ -7,20 +7,24 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from .blocks import touched_blocks
-from .container import Container, ends_as_zip, open_container
+from .container import HEADER_LIMIT, Container, open_container, second_natures
+from .declared_base import DeclaredBase
 from .digests import Digests, digest_file
 from .errors import Unreadable, WeightsError
 from .families import FamilyReading, read_family
 from .family_table import SUB_FAMILIES
-from .findings import findings_of
+from .findings import ERROR, Finding, findings_of
 from .header import Header
 from .kinds import is_flux_control, kind_of, learned_tokens
-from .modules import ModuleFacts, group_modules
+from .modules import ModuleFacts, group_modules, read_alpha
+from .names import name_problem
+from .pickles import PICKLE_KINDS, scan_pickles
 from .scalars import ScalarFile
-from .training import DeclaredBase, TrainingReading, read_training
+from .training import TrainingReading, read_training
 
 _MAJORITY = 0.9
 
@@ -61,23 +65,39 @@ class Inspection:
 
 
 def inspect_file(
-    path: str | os.PathLike[str], *, hashes: bool = True, digests: Digests | None = None
+    path: str | os.PathLike[str],
+    *,
+    hashes: bool = True,
+    digests: Digests | None = None,
+    header_limit: int = HEADER_LIMIT,
 ) -> Inspection:
     """Read the file `path` and say everything its bytes tell; never raises for what the file holds.
 
     With `hashes` the whole file is read: its digests are computed and its numbers checked for NaN and
     infinity; `digests` already computed elsewhere (while copying) are taken over. Without, only the header
-    and the alphas are read. A path that cannot be read gives an Inspection with `error` set, as the `kind`
-    unreadable.
+    and the alphas are read. A header of more than `header_limit` bytes is not read. Of pickles the findings
+    tell what they would import; none is loaded. A path that cannot be read gives an Inspection with `error`
+    set, as the `kind` unreadable.
     """
+    read = _read(path, hashes, digests, header_limit)
+    problem = name_problem(Path(path).name)
+    if problem is None or read.size is None:
+        return read
+    return replace(read, findings=[Finding("misleading_name", ERROR, problem).as_dict(), *read.findings])
+
+
+def _read(
+    path: str | os.PathLike[str], hashes: bool, digests: Digests | None, header_limit: int
+) -> Inspection:
     name = os.fspath(path)
     try:
-        container = open_container(path)
+        container = open_container(path, header_limit=header_limit)
         if hashes and digests is None:
             digests = digest_file(path)
         shown = digests.as_dict() if hashes and digests else None
         if container.header is None:
-            return _nothing(name, container.size, container.kind, _error(container), shown)
+            found = scan_pickles(path).findings() if container.kind in PICKLE_KINDS else ()
+            return _nothing(name, container.size, container.kind, _error(container), shown, found)
         return _with_header(path, container, container.header, shown, numbers=hashes)
     except Unreadable as error:
         return _nothing(name, None, "unknown", _named(error), None)
@@ -89,6 +109,7 @@ def _nothing(
     container: str,
     error: dict[str, str] | None,
     hashes: dict[str, str | None] | None,
+    findings: Iterable[Finding] = (),
 ) -> Inspection:
     return Inspection(
         path=name,
@@ -111,7 +132,7 @@ def _nothing(
         trigger_words=[],
         training=None,
         hashes=hashes,
-        findings=[],
+        findings=[finding.as_dict() for finding in findings],
     )
 
 
@@ -134,7 +155,8 @@ def _with_header(
     modules, rest = group_modules(header)
     modules = _as_control(modules, rest)
     tokens = learned_tokens(header.tensors, rest)
-    training = read_training(header.metadata, tokens)
+    autov3 = hashes["autov3"] if hashes else None
+    training = read_training(header.metadata, tokens, autov3=autov3, header_length=header.length)
     kind = kind_of(header.tensors, modules, rest)
     dialect = file_dialect(modules)
     declared = training.declared
@@ -143,7 +165,7 @@ def _with_header(
     not_finite: list[str] = []
     if modules:
         with ScalarFile(path, header) as file:
-            modules = [_with_alpha(module, file) for module in modules]
+            modules = [read_alpha(module, file) for module in modules]
             # Only where the tensors are known not to overlap: else one byte could be read a million times.
             if numbers and container.valid:
                 not_finite = file.not_finite(header.tensors)
@@ -158,7 +180,8 @@ def _with_header(
         conflict=conflict,
         training=training,
         not_finite=not_finite,
-        zip_inside=ends_as_zip(path),
+        also=second_natures(path),
+        file_name=Path(path).name,
     )
     return Inspection(
         path=os.fspath(path),
@@ -190,22 +213,22 @@ def _as_control(modules: list[ModuleFacts], rest: list[str]) -> list[ModuleFacts
     if not is_flux_control(modules, rest):
         return modules
     return [
-        replace(m, where=replace(m.where, dialect="bfl_control")) if m.where.component == "transformer" else m
+        replace(m, where=replace(m.where, dialect="bfl_control"))
+        if m.where.dialect in ("bfl", "unprefixed")
+        else m
         for m in modules
     ]
-
-
-def _with_alpha(module: ModuleFacts, file: ScalarFile) -> ModuleFacts:
-    key = module.factors.get("alpha")
-    return module if key is None else replace(module, alpha=file.read_number(key))
 
 
 def file_algorithm(modules: Iterable[ModuleFacts]) -> str | None:
     """The algorithm that holds more than 90 % of the modules, else mixed; LoRA with any convolution is LoCon.
 
-    Differences of norms and biases beside another algorithm do not count: trainers add a few.
+    Differences of norms and biases beside another algorithm do not count, while they are the fewer: the
+    trainers of fast video adapters add them to every block.
     """
-    counts = Counter(m.algorithm for m in modules if m.algorithm != "unknown")
+    read = [m for m in modules if m.algorithm != "unknown"]
+    matrices = [m for m in read if not m.facts.vector]
+    counts = Counter(m.algorithm for m in (matrices if 2 * len(matrices) > len(read) else read))
     if not counts:
         return None
     convolutional = counts.pop("locon", 0)
@@ -227,12 +250,12 @@ def file_dialect(modules: Iterable[ModuleFacts]) -> str | None:
 
 def bases_conflict(declared: DeclaredBase | None, family: FamilyReading) -> bool:
     """Whether the metadata names a family that the layers rule out."""
-    if declared is None or declared.family is None:
+    if declared is None or not declared.families:
         return False
     possible = {family.family, *family.candidates} - {"unknown"}
     # A family's sub-families have its very layers.
     possible |= {child for child, parent in SUB_FAMILIES.items() if parent in possible and child != "chroma"}
-    return bool(possible) and declared.family not in possible
+    return bool(possible) and possible.isdisjoint(declared.families)
 
 
 def _ranks(modules: Iterable[ModuleFacts]) -> dict[str, int] | None:

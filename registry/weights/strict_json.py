@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 from .errors import HeaderNotJson, HeaderTooDeep
@@ -14,6 +15,9 @@ from .errors import HeaderNotJson, HeaderTooDeep
 DEPTH_LIMIT = 128
 U64_MAX = 2**64 - 1
 I64_MIN = -(2**63)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -64,7 +68,7 @@ def _has_lone_surrogate(value: Any) -> bool:
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            if any("\ud800" <= c <= "\udfff" for c in item):
+            if _SURROGATE.search(item):
                 return True
         elif isinstance(item, Pairs):
             for key, inner in item:

@@ -162,7 +162,11 @@ def test_a_pickle_is_kept_in_quarantine_and_never_loaded(tmp_path: Path) -> None
         assert file.state == FileState.QUARANTINED and file.reason
         assert outcome(file.version, "pickle_free") == "fail"
     assert not witness.exists() and not (tmp_path / "other").exists()
-    assert not Inspection.objects.exists()
+    for reading in Inspection.objects.all():
+        # The reviewer sees what loading it would import.
+        assert not reading.valid
+        assert "pathlib.Path.touch" in reading.data["findings"][0]["message"]
+    assert Inspection.objects.count() == 2
 
 
 def test_bad_files_cost_a_line_each_and_the_rest_goes_on(tmp_path: Path) -> None:

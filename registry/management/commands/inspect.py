@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser
 from typing import IO, Any, cast
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.markup import escape
@@ -38,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         inspections = []
         for path in options["paths"]:
-            inspection = inspect_file(path, hashes=options["hashes"])
+            inspection = inspect_file(path, hashes=options["hashes"], header_limit=settings.HEADER_LIMIT)
             inspections.append(inspection)
             if not options["as_json"]:
                 self._show(inspection)
