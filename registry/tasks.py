@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from registry import jobs, services
+from registry import analysis, jobs, services
+from registry.models import Version
 
 
 # Acknowledged before it starts: the row, not the message, brings the work back after a crash, and an early
@@ -27,6 +28,20 @@ def ingest(context: jobs.JobContext) -> None:
         actor=wanted.get("actor", "system"),
         progress=lambda done, total, _: context.progress(done, total),
     )
+
+
+@jobs.handler(analysis.ANALYZE_JOB)
+def analyze(context: jobs.JobContext) -> None:
+    """Measure a version's weights, or compare them with another's; the payload is `{version, against?}`."""
+    wanted = [context.payload[name] for name in ("version", "against") if name in context.payload]
+    versions = list(Version.objects.filter(pk__in=wanted).select_related("adapter"))
+    if len(versions) < len(wanted):
+        # Gone meanwhile: nothing is left to do.
+        return
+    if len(versions) == 2:
+        analysis.compare(*versions)
+    else:
+        analysis.analyze(versions[0], progress=context.progress, pause=context.check)
 
 
 def _stopping() -> bool:

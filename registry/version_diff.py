@@ -129,17 +129,16 @@ def compare_profiles(
     return tuple(changes)
 
 
-def predecessor(version: Version, siblings: Iterable[Version]) -> Version | None:
-    """The version of the same adapter and family that was published (else taken in) just before this one."""
-    earlier = [
+def neighbors(version: Version, siblings: Iterable[Version]) -> tuple[Version | None, Version | None]:
+    """The versions of the same adapter and family published (else taken in) just before and just after."""
+    family = [
         other
         for other in siblings
-        if other.pk != version.pk
-        and other.adapter_id == version.adapter_id
-        and other.detected_family == version.detected_family
-        and moment(other) < moment(version)
+        if (other.adapter_id, other.detected_family) == (version.adapter_id, version.detected_family)
     ]
-    return max(earlier, key=moment, default=None)
+    before = max((each for each in family if moment(each) < moment(version)), key=moment, default=None)
+    after = min((each for each in family if moment(each) > moment(version)), key=moment, default=None)
+    return before, after
 
 
 def moment(version: Version) -> tuple[datetime, int]:

@@ -9,7 +9,7 @@ import pytest
 from registry import verdicts
 from registry.licensing.vocabulary import ACTS
 from registry.models import BaseModel, Version
-from registry.version_diff import TermsDiff, diff_terms, predecessor
+from registry.version_diff import TermsDiff, diff_terms, neighbors
 from tests.factories import ALL_FLAGS, AdapterFactory, ClaimFactory, VersionFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
@@ -137,20 +137,20 @@ def test_what_was_superseded_is_not_compared(pair: tuple[Version, Version]) -> N
     assert between(*pair).same
 
 
-def test_the_predecessor_is_the_one_published_just_before_whatever_came_in_first() -> None:
+def test_neighbors_are_in_order_of_publication_whatever_came_in_first() -> None:
     adapter = AdapterFactory.create()
     third, first, second = (
         VersionFactory.create(adapter=adapter, published=datetime(2025, month, 1, tzinfo=UTC))
         for month in (3, 1, 2)
     )
     every = [third, first, second]
-    assert predecessor(third, every) == second
-    assert predecessor(second, every) == first
-    assert predecessor(first, every) is None
+    assert neighbors(third, every) == (second, None)
+    assert neighbors(second, every) == (first, third)
+    assert neighbors(first, every) == (None, second)
 
 
-def test_a_version_for_another_family_is_no_predecessor() -> None:
+def test_a_version_for_another_family_is_no_neighbor() -> None:
     adapter = AdapterFactory.create()
     VersionFactory.create(adapter=adapter, detected_family="sdxl")
     new = VersionFactory.create(adapter=adapter, detected_family="flux1")
-    assert predecessor(new, adapter.versions.all()) is None
+    assert neighbors(new, adapter.versions.all()) == (None, None)
