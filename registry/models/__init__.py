@@ -5,6 +5,7 @@ from registry.models.analysis import Analysis, AnalysisState, VersionDiff
 from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
 from registry.models.files import Blob, File, FileState, Sample
 from registry.models.jobs import Job, JobQueue, JobState
+from registry.models.lineage import Kinship, Relation, Sketch
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
@@ -31,10 +32,13 @@ __all__ = [
     "Job",
     "JobQueue",
     "JobState",
+    "Kinship",
     "License",
+    "Relation",
     "Review",
     "ReviewAction",
     "Sample",
+    "Sketch",
     "Snapshot",
     "Source",
     "Standing",
