@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import digests
+from benchmarks import digests, statistics
 from benchmarks.harness import Row, report
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"digests": digests.run}
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"digests": digests.run, "statistics": statistics.run}
 
 
 def main(names: list[str]) -> int:

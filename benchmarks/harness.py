@@ -38,6 +38,11 @@ def at_least(id: str, value: float, unit: str, *, against: float, target: float)
     return Row(id, value, unit, against, ratio, target, ratio >= target)
 
 
+def at_most(id: str, value: float, unit: str, *, target: float) -> Row:
+    """A row without another side, met when the figure is no more than `target`."""
+    return Row(id, value, unit, target=target, met=value <= target)
+
+
 def seconds_of(work: Callable[[], object]) -> float:
     """Wall time of one call."""
     start = time.perf_counter()
