@@ -108,9 +108,10 @@ def test_a_trainers_file_is_read_as_what_it_is(
     dressed = set(trainer(64, 64)) & {"dora_scale", "magnitude", "lora_magnitude_vector"}
     dressed |= {name for name in trainer(64, 64) if name.startswith("lora_magnitude")}
     assert got["weight_decomposed"] == bool(dressed)
-    # One side alone decides less: OFT and (IA)^3 do not tell the inputs. A wrong family is never named.
+    # A wrong family is never named. OFT and (IA)^3 tell one side of a layer only, and in diffusers' names
+    # HunyuanVideo has every one of these layers of FLUX.
     assert family in (got["family"], *got["family_candidates"])
-    if algorithm not in ("ia3", "oft", "boft"):
+    if algorithm not in ("ia3", "oft", "boft") and layers is not wild.FLUX_DIFFUSERS:
         assert got["family"] == family
     assert "damaged_modules" not in {finding["code"] for finding in got["findings"]}
 
