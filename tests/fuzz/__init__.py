@@ -1,0 +1,1 @@
+"""Fuzz targets: run by hand, outside the suite; see the command in each."""
