@@ -9,7 +9,7 @@ repeat. Regularization folders stand in `ss_tag_frequency` too and are left out 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,7 @@ class TrainingData:
 
 def read_data(metadata: Mapping[str, str]) -> TrainingData:
     """Everything that the metadata says of the pictures; empty where it says nothing."""
-    datasets = [one for one in _list(json_of(metadata.get("ss_datasets"))) if isinstance(one, dict)]
+    datasets: list[Mapping[str, Any]] = _dicts(json_of(metadata.get("ss_datasets")))
     tags = mapping_of(metadata.get("ss_tag_frequency"))
     subsets = list(_subsets(datasets))
     regularization = {str(name) for name in mapping_of(metadata.get("ss_reg_dataset_dirs"))}
@@ -92,9 +92,8 @@ def read_data(metadata: Mapping[str, str]) -> TrainingData:
         # musubi-tuner's data sets are one folder each.
         if "subsets" not in dataset and (found := folder(_directory(dataset))) is not None:
             _fill(found, dataset.get("num_repeats"), None)
-    for concept in _list(mapping_of(metadata.get("ot_config")).get("concepts")):
-        if isinstance(concept, dict):
-            _one_trainer(concept, folder)
+    for concept in _dicts(mapping_of(metadata.get("ot_config")).get("concepts")):
+        _one_trainer(concept, folder)
     repeated = metadata.get("ss_num_train_images", metadata.get("ss_num_train_items"))
     _count_single(list(folders.values()), number_of(repeated))
     return TrainingData(list(folders.values()), frozenset(regularization), datasets[:_MOST_DATASETS])
@@ -143,7 +142,7 @@ def _describe(folder: Folder, subset: Mapping[str, Any]) -> None:
         folder.prefix = printable(prefix, _LONGEST_TAG)
 
 
-def _one_trainer(concept: Mapping[str, Any], folder: Any) -> None:
+def _one_trainer(concept: Mapping[str, Any], folder: Callable[[str], Folder | None]) -> None:
     name = (
         concept.get("name")
         or str(concept.get("path") or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
@@ -236,7 +235,7 @@ def _captions(metadata: Mapping[str, str], datasets: list[Mapping[str, Any]]) ->
 
 def _subsets(datasets: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for dataset in datasets:
-        yield from (one for one in _list(dataset.get("subsets")) if isinstance(one, dict))
+        yield from _dicts(dataset.get("subsets"))
 
 
 def _directory(subset: Mapping[str, Any]) -> str:
@@ -245,8 +244,8 @@ def _directory(subset: Mapping[str, Any]) -> str:
     return printable(found.replace("\\", "/").rpartition("/")[2], _LONGEST_TAG)
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _count(value: Any) -> int | None:
