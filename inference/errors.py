@@ -75,13 +75,6 @@ class NoAdapterFile(SheetRefused):
     next_step = "Ingest the version's safetensors file first."
 
 
-class VersionNotFound(KuraError):
-    """No version with this id."""
-
-    code = "version_not_found"
-    next_step = "Take an id that `manage.py ingest --json` printed or that the adapter's page shows."
-
-
 class SheetFailed(KuraError):
     """Rendering went wrong in a way that another try will not mend."""
 

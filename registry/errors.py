@@ -28,3 +28,10 @@ class KuraError(Exception):
     def as_dict(self) -> dict[str, str]:
         """`{code, message, next_step}`: the shape used by --json output and problem documents."""
         return {"code": self.code, "message": self.message, "next_step": self.next_step}
+
+
+class VersionNotFound(KuraError):
+    """No version with this id."""
+
+    code = "version_not_found"
+    next_step = "Take an id that `manage.py ingest --json` printed or that the adapter's page shows."

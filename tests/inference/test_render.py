@@ -15,11 +15,12 @@ from PIL import Image
 
 from inference import render
 from inference.contact_sheet import read_manifest
-from inference.errors import NonFiniteAdapter, RestoreFailed, VersionNotFound, WrongBase
+from inference.errors import NonFiniteAdapter, RestoreFailed, WrongBase
 from inference.models import Cell, Sheet, SheetState
 from inference.recipes import Prompt, library
 from inference.render import render_sheet
 from inference.services import plan_sheet
+from registry.errors import VersionNotFound
 from registry.jobs import JobStopped
 from registry.models import Check, CheckOutcome, Version
 from registry.storage import open_blob

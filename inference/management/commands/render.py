@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from inference.errors import SheetRefused, VersionNotFound
+from inference.errors import SheetRefused
 from inference.models import Sheet, SheetState
 from inference.recipes import RECIPE_NAMES
 from inference.render import Rendered, render_sheet
 from inference.services import STANDARD, find_base, plan_sheet
+from registry.errors import VersionNotFound
 from registry.models import Version
 from registry.storage import local_path
 
