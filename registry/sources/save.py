@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from registry import checks, verdicts
+from registry.analysis import request_analysis
 from registry.bases import find_base
 from registry.ledger import audit, note_change
 from registry.licensing.identify import identify_license
@@ -96,6 +97,8 @@ def save_version(
     changed |= _samples(version, samples)
     if changed:
         _settle(version, new_bytes=any(fresh))
+        if any(fresh):
+            request_analysis(version)
         audit(actor, "ingest", f"version:{version.pk}", source=listing.source, created=created)
         note_change(version, "version_added" if created else "version_updated")
     return Saved(version, created, changed)

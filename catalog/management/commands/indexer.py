@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from catalog.search.refresh import consume, sweep
 from inference.services import plan_missing_sheets
+from registry.analysis import request_missing
 
 # The log is read this often while nothing happens; the sweep finds what was changed without a log entry.
 WAIT_SECONDS = 2.0
@@ -58,6 +59,8 @@ def follow(stop: threading.Event, *, wait: float = WAIT_SECONDS, sweep_every: fl
                 plan_missing_sheets()
             if not read and (swept is None or time.monotonic() - swept >= sweep_every):
                 sweep()
+                # Files of an earlier release, or numbers of an earlier edition: some with every sweep.
+                request_missing()
                 swept = time.monotonic()
         except (OperationalError, InterfaceError) as error:
             logger.warning("The database is away (%s); trying again.", type(error).__name__)
