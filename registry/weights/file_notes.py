@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .keys import quantization_leftovers
 from .modules import ModuleFacts
 from .peft_config import KEY as PEFT_KEY
 
@@ -17,9 +18,6 @@ Note = tuple[str, str, str]
 # alpha / rank beyond this is no setting that anybody trains with.
 _LARGEST_SCALE = 100.0
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
-_QUANTIZED = re.compile(
-    r"\.(?:comfy_quant|weight_scale(?:_2)?|input_scale|scale_weight|quant_state\.[\w.]+|absmax)$"
-)
 _SGM = re.compile(r"(?:input_blocks|middle_block|output_blocks)_")
 _RESIZED = re.compile(
     r"(?:Dynamic resize with (?P<method>\w+): (?P<by>[\d.e+-]+) from (?P<before>\d+)"
@@ -42,11 +40,6 @@ def notes_of(
         yield from _of_training(metadata)
     if kind in ("checkpoint", "unet"):
         yield _whole_model(kind, metadata, file_name)
-
-
-def quantization_leftovers(names: Iterable[str]) -> list[str]:
-    """Those tensors that only say how others were quantized."""
-    return [name for name in names if _QUANTIZED.search(name)]
 
 
 def _of_alphas(modules: list[ModuleFacts]) -> Iterator[Note]:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .families import FamilyReading
-from .file_notes import notes_of, quantization_leftovers
+from .file_notes import notes_of
 from .header import Header
+from .keys import quantization_leftovers
 from .modules import ModuleFacts
 from .training import TrainingReading
 

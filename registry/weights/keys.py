@@ -59,6 +59,10 @@ _NAMED = re.compile(
     r"(.+)\.(lora_[AB]|lora_down|lora_up|lora_magnitude_vector|lora_embedding_[AB]|hada_[wt][12](?:_[ab])?|"
     r"lokr_[wt][12](?:_[ab])?|ia3_l|oft_[rR]|boft_[Rs])\.[^.]+(?:\.(weight|bias))?"
 )
+# What quantizers leave beside a tensor.
+_QUANTIZED = re.compile(
+    r"\.(?:comfy_quant|weight_scale(?:_2)?|input_scale|scale_(?:weight|input)|absmax|quant_state\.[\w.]+)$"
+)
 _OFT_LIST = re.compile(r"(.+)\.(oft_blocks\.\d+)")
 # A rename that turned every dot into an underscore, those inside the suffix included.
 _BROKEN = re.compile(r"(.+?)_lora(?:_linear_layer)?_(down|up|A|B)[._]weight")
@@ -117,6 +121,11 @@ def _join_parts(modules: dict[str, KeyedModule]) -> dict[str, KeyedModule]:
     return joined
 
 
+def quantization_leftovers(names: Iterable[str]) -> list[str]:
+    """Those tensor names that only say how another tensor was quantized."""
+    return [name for name in names if _QUANTIZED.search(name)]
+
+
 def _split(name: str) -> tuple[str, str, str] | None:
     """`(module, factor, spelling)` of one tensor name, by the longest known suffix."""
     parts = name.rsplit(".", 3)
@@ -131,6 +140,8 @@ def _split(name: str) -> tuple[str, str, str] | None:
         return match[1], _BROKEN_SIDES.get(match[2], match[2]), "broken"
     if match := _PTI.fullmatch(name):
         return f"{match[1]}:{match[2]}", match[3], "pti"
+    if _QUANTIZED.search(name):
+        return None
     if match := _NAMED.fullmatch(name):
         return _named(match[1], match[2], match[3])
     if match := _OFT_LIST.fullmatch(name):
