@@ -32,6 +32,7 @@ from registry.models import (
 )
 from registry.sources.listing import ListedClaim, ListedVersion, Listing, RawDocument
 from registry.sources.text import json_value
+from registry.weights.trigger_words import STATED_SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _embedded_words(files: Sequence[StoredFile]) -> list[str]:
         word["word"]
         for file in files
         for word in (file.reading or {}).get("trigger_words") or []
-        if isinstance(word, dict) and str(word.get("source", "")).startswith("modelspec")
+        if isinstance(word, dict) and word.get("source") in STATED_SOURCES
     ]
     return [str(json_value(word))[:300] for word in dict.fromkeys(words) if isinstance(word, str)][:100]
 

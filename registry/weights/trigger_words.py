@@ -35,6 +35,8 @@ _AUTHOR_KEYS = (
     "activation text",
     "instance_prompt",
 )
+# Where the author or the trainer's own setting names the words, so that nothing is guessed.
+STATED_SOURCES = frozenset({*_AUTHOR_KEYS, "ai-toolkit trigger_word"})
 _COMMENT_KEYS = (
     "modelspec.usage_hint",
     "ss_training_comment",
