@@ -214,7 +214,7 @@ def _loha(tensors: dict[str, Array], scale: float) -> Change:
     if first.shape != second.shape:
         raise ValueError("the two products have different shapes")
     rank, (rows, columns) = first.rank * second.rank, first.shape
-    if rank * (rows + columns) <= rows * columns // 2:
+    if rank * (rows + columns) <= min(rows * columns, FORM_LIMIT) // 2:
         # The Hadamard product of two low-rank matrices is the product of row-wise and column-wise Kronecker
         # products (Khatri-Rao; Horn & Johnson 1991, Topics in Matrix Analysis, chapter 5).
         left = np.einsum("or,os->ors", wide(first.left) * scale, wide(second.left)).reshape(rows, rank)

@@ -46,11 +46,11 @@ def boft_change(tensors: Mapping[str, Array], alpha: float | None) -> Dense:
     if outputs * outputs > FORM_LIMIT:
         raise UnsupportedChange(f"A rotation of {outputs} x {outputs} is too large to be formed.")
     whole = np.eye(outputs)
+    rotations = _rotation(factors, alpha, outputs)
     for level in range(depth):
-        rotation = _rotation(factors[level], alpha, outputs)
         step = 2**level * size // 2
         mixed = whole.reshape(-1, 2, step, outputs).swapaxes(1, 2).reshape(count, size, outputs)
-        turned = rotation @ mixed
+        turned = rotations[level] @ mixed
         whole = turned.reshape(-1, step, 2, outputs).swapaxes(1, 2).reshape(outputs, outputs)
     if "rescale" in tensors:
         whole = whole * _finite(tensors["rescale"]).reshape(outputs, 1)
@@ -74,18 +74,19 @@ def _blocks(values: Array) -> Numbers:
 
 
 def _rotation(blocks: Numbers, alpha: float | None, outputs: int) -> Numbers:
-    identity = np.eye(blocks.shape[1])
-    products = blocks @ blocks.swapaxes(1, 2)
+    """The rotations [..., b, b] of generators, or of blocks that are rotations already."""
+    identity = np.eye(blocks.shape[-1])
+    products = blocks @ blocks.swapaxes(-1, -2)
     if blocks.size and float(np.abs(products - identity).max()) < _ORTHOGONAL:
         return blocks
     bound = alpha * outputs if alpha is not None and math.isfinite(alpha) and alpha > 0 else None
-    return _cayley(blocks - blocks.swapaxes(1, 2), bound)
+    return _cayley(blocks - blocks.swapaxes(-1, -2), bound)
 
 
 def _cayley(skew: Numbers, bound: float | None) -> Numbers:
     norm = float(np.linalg.norm(skew))
     bounded = skew * (bound / norm) if bound is not None and norm > bound else skew
-    identity = np.eye(skew.shape[1])
+    identity = np.eye(skew.shape[-1])
     # I + Q and (I - Q)^-1 commute, so the order of the solve does not matter.
     return wide(np.linalg.solve(identity - bounded, identity + bounded))
 
