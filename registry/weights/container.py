@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,7 @@ from .pickle_codes import imports_as_pickle, starts_as_pickle
 # The official reader's own limit, and ours: real adapter headers are 35 kB to a few MB.
 FORMAT_HEADER_LIMIT = 100_000_000
 HEADER_LIMIT = 32 * 1024 * 1024
-# Every JSON value costs up to 300 bytes once parsed, and a tensor is ten of them; no adapter comes near.
-VALUE_LIMIT = 500_000
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _JSON_SPACE = b" \t\n\r"
 _SNIFFED = 512
 _ZIP_END = b"PK\x05\x06"
@@ -70,8 +66,6 @@ def open_container(path: str | os.PathLike[str], *, header_limit: int = HEADER_L
     except ValueError:
         raise errors.Unreadable("No file can have this name.") from None
     try:
-        if _too_many_values(raw):
-            raise errors.HeaderOverLimit(f"The header holds more than {VALUE_LIMIT} values.")
         header = parse_header(raw, status.st_size)
     except errors.ContainerError as error:
         return Container(status.st_size, kind, None, error)
@@ -110,15 +104,6 @@ def sniff(start: bytes, size: int) -> str:
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<?xml")):
         return "html"
     return "pickle" if starts_as_pickle(start) else "unknown"
-
-
-def _too_many_values(raw: bytes) -> bool:
-    """Whether `raw` holds more than VALUE_LIMIT JSON values; punctuation inside of strings is none."""
-    return _punctuation(raw) > VALUE_LIMIT and _punctuation(_STRING.sub(b"", raw)) > VALUE_LIMIT
-
-
-def _punctuation(raw: bytes) -> int:
-    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def second_natures(path: str | os.PathLike[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .keys import quantization_leftovers
+from .metadata_values import mapping_of
 from .modules import ModuleFacts
 from .peft_config import KEY as PEFT_KEY
 
@@ -104,8 +104,8 @@ def _of_names(modules: list[ModuleFacts], rest: Iterable[str], file_name: str) -
 def _of_training(metadata: Mapping[str, str]) -> Iterator[Note]:
     """Ways of training that leave no trace in the tensors' names: the file reads, and applies, as LoRA."""
     module = metadata.get("ss_network_module", "")
-    arguments = _json_object(metadata.get("ss_network_args"))
-    peft = _json_object(metadata.get(PEFT_KEY))
+    arguments = mapping_of(metadata.get("ss_network_args"))
+    peft = mapping_of(metadata.get(PEFT_KEY))
     algorithm = str(arguments.get("algo", "")).lower()
     optimizer = metadata.get("ss_optimizer", "").lower().replace("-", "").replace("_", "")
     if module.endswith("dylora") or algorithm == "dylora":
@@ -139,13 +139,6 @@ def _whole_model(kind: str, metadata: Mapping[str, str], file_name: str) -> Note
     told = f"This is {what} ({named}), no adapter; `manage.py extract` makes a LoRA of it against its base."
     return "full_checkpoint", "info", told
 
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _true(value: Any) -> bool:

@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from .strict_json import too_many_values
+
 # A bound for every text, list and depth that is kept, so that no header makes a large row.
 MOST_TEXT = 2000
 _MOST_ITEMS = 50
@@ -78,8 +80,8 @@ def flag_of(value: Any) -> bool | None:
 
 
 def json_of(value: str | None) -> Any:
-    """The JSON in a metadata value, or None where it is none."""
-    if not value:
+    """The JSON in a metadata value, or None where it is none or far larger than any that a trainer writes."""
+    if not value or too_many_values(value):
         return None
     try:
         return json.loads(value)

@@ -8,48 +8,81 @@ alpha / sqrt(r) with `use_rslora`: Kalajdzievski 2023, arXiv:2312.03732).
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from .metadata_values import mapping_of
+
 KEY = "lora_adapter_metadata"
-# A pattern is a regular expression. Anybody may have written it, so it is not run: the few signs that are
+# A pattern is a regular expression that anybody may have written, so it is not run as it is: the few signs
 # used for layers' names are translated, anything else is not understood.
 _SIGNS = re.compile(r"\\\.|\\d\+|\[0-9\]\+|\.\*|\.\+|[\w.-]")
-_MEANINGS = {r"\.": r"\.", r"\d+": r"\d+", "[0-9]+": r"\d+", ".*": ".*", ".+": ".+"}
-_MOST_WILDCARDS = 4
+_DIGITS = (r"\d+", "[0-9]+")
+_ANYTHING = (".*", ".+")
 _LONGEST_PATTERN = 300
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AlphaRule:
-    """The alphas of one component: `everywhere`, unless a layer's name ends as a pattern says.
+    """The alphas of one component: `everywhere`, unless a pattern names a layer; the first pattern counts.
 
-    `unread` names a pattern that is not understood: then no layer's alpha is sure.
+    `ends` holds the plain patterns, which name the end of a path from a dot on, `whole` those that name all
+    of it, each with its place in the list. `unread` is a pattern that is not understood: then no alpha is sure.
     """
 
     everywhere: float
-    patterns: tuple[tuple[re.Pattern[str], float], ...]
     rank_stabilized: bool
+    ends: dict[str, tuple[int, float]] = field(default_factory=dict)
+    whole: dict[str, tuple[int, float]] = field(default_factory=dict)
+    wild: list[tuple[int, re.Pattern[str], float]] = field(default_factory=list)
     unread: str = ""
 
     def alpha(self, path: str, rank: int) -> float:
         """The alpha that makes alpha / rank the scale PEFT applies to the layer at the dotted `path`."""
-        stated = next((value for pattern, value in self.patterns if pattern.fullmatch(path)), self.everywhere)
+        stated = min(self._named(path), default=(0, self.everywhere))[1]
         return stated * math.sqrt(rank) if self.rank_stabilized else stated
+
+    def _named(self, path: str) -> Iterator[tuple[int, float]]:
+        if len(path) > _LONGEST_PATTERN:
+            return
+        if path in self.whole:
+            yield self.whole[path]
+        end = path if self.ends else ""
+        while end:
+            if end in self.ends:
+                yield self.ends[end]
+            end = end.partition(".")[2]
+        yield from ((place, value) for place, pattern, value in self.wild if pattern.fullmatch(path))
+
+    def add(self, text: str, place: int, value: float) -> bool:
+        """Take up one pattern; False when it is not understood. PEFT reads it as `(.*\\.)?(text)$`."""
+        inner = text.removeprefix("^").removesuffix("$")
+        signs = _SIGNS.findall(inner[:_LONGEST_PATTERN])
+        anything = sum(sign in _ANYTHING for sign in signs)
+        if "".join(signs) != inner or anything > 1:
+            return False
+        if not anything and not any(sign in _DIGITS for sign in signs):
+            plain = self.whole if text.startswith("^") else self.ends
+            plain.setdefault(inner.replace("\\.", "."), (place, value))
+            return True
+        start = "" if text.startswith("^") else r"(?:.*\.)?"
+        self.wild.append((place, re.compile(start + "".join(map(_translated, signs))), value))
+        return True
+
+
+def _translated(sign: str) -> str:
+    # Possessive: digits are never given back, so that no name makes a pattern slow.
+    if sign in _DIGITS:
+        return r"\d++"
+    return sign if sign in _ANYTHING else re.escape(sign.removeprefix("\\"))
 
 
 def alpha_rules(metadata: Mapping[str, str]) -> dict[str, AlphaRule]:
     """Component -> its rule; under "" the rule of a file that is one component."""
-    try:
-        stated = json.loads(metadata.get(KEY, ""))
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(stated, dict):
-        return {}
+    stated = mapping_of(metadata.get(KEY))
     rules: dict[str, AlphaRule] = {}
     for key in stated:
         component, _, last = key.rpartition(".")
@@ -58,21 +91,18 @@ def alpha_rules(metadata: Mapping[str, str]) -> dict[str, AlphaRule]:
     return rules
 
 
-def _rule(stated: dict[str, Any], component: str) -> AlphaRule | None:
+def _rule(stated: Mapping[str, Any], component: str) -> AlphaRule | None:
     prefix = f"{component}." if component else ""
     everywhere = _number(stated[f"{prefix}lora_alpha"])
     if everywhere is None:
         return None
-    patterns: list[tuple[re.Pattern[str], float]] = []
-    unread = ""
+    rule = AlphaRule(everywhere, stated.get(f"{prefix}use_rslora") is True)
     given = stated.get(f"{prefix}alpha_pattern")
-    for text, value in given.items() if isinstance(given, dict) else ():
-        pattern, alpha = _pattern(text), _number(value)
-        if pattern is None or alpha is None:
-            unread = text[:_LONGEST_PATTERN]
-        else:
-            patterns.append((pattern, alpha))
-    return AlphaRule(everywhere, tuple(patterns), stated.get(f"{prefix}use_rslora") is True, unread)
+    for place, (text, value) in enumerate(given.items() if isinstance(given, dict) else ()):
+        alpha = _number(value)
+        if alpha is None or not rule.add(text, place, alpha):
+            rule.unread = text[:_LONGEST_PATTERN]
+    return rule
 
 
 def _number(value: Any) -> float | None:
@@ -82,14 +112,3 @@ def _number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def _pattern(text: str) -> re.Pattern[str] | None:
-    """PEFT matches the end of a layer's name at a dot, or all of it after `^`."""
-    inner = text.removeprefix("^").removesuffix("$")
-    signs = _SIGNS.findall(inner)
-    wild = sum(sign in _MEANINGS and sign != r"\." for sign in signs)
-    if "".join(signs) != inner or wild > _MOST_WILDCARDS or len(inner) > _LONGEST_PATTERN:
-        return None
-    start = "" if text.startswith("^") else r"(?:.*\.)?"
-    return re.compile(start + "".join(_MEANINGS.get(sign, re.escape(sign)) for sign in signs))

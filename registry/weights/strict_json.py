@@ -9,13 +9,15 @@ import math
 import re
 from typing import Any, NoReturn
 
-from .errors import HeaderNotJson, HeaderTooDeep
+from .errors import HeaderNotJson, HeaderOverLimit, HeaderTooDeep
 
 # serde_json refuses the 128th level; the header itself is the first.
 DEPTH_LIMIT = 128
 U64_MAX = 2**64 - 1
 I64_MIN = -(2**63)
-
+# A JSON value costs up to 300 bytes once parsed, and a tensor is ten of them; no adapter comes near so many.
+VALUE_LIMIT = 500_000
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -51,7 +53,9 @@ _decoder = json.JSONDecoder(
 
 
 def parse(text: str) -> Any:
-    """Parse `text`; objects come back as `Pairs`. Raises HeaderNotJson or HeaderTooDeep."""
+    """Parse `text`; objects come back as `Pairs`. Raises HeaderNotJson, HeaderTooDeep or HeaderOverLimit."""
+    if too_many_values(text):
+        raise HeaderOverLimit(f"The header holds more than {VALUE_LIMIT} values.")
     try:
         value = _decoder.decode(text)
     except RecursionError:
@@ -61,6 +65,17 @@ def parse(text: str) -> Any:
     if "\\u" in text and _has_lone_surrogate(value):
         raise HeaderNotJson("The header holds half of a surrogate pair.")
     return value
+
+
+def too_many_values(text: str) -> bool:
+    """Whether JSON holds more than VALUE_LIMIT values, told by its punctuation outside of strings: before
+    anything is built.
+    """
+    return _punctuation(text) > VALUE_LIMIT and _punctuation(_STRING.sub("", text)) > VALUE_LIMIT
+
+
+def _punctuation(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def _has_lone_surrogate(value: Any) -> bool:
