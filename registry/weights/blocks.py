@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .families import template
+from .layer_table import template
 from .modules import ModuleFacts
 
 _UNET = re.compile(

@@ -9,8 +9,8 @@ from functools import lru_cache
 from itertools import product
 
 from .canonical_table import FAMILY_NAMES, NAMES
-from .families import template
 from .family_table import ARCHITECTURES
+from .layer_table import template
 from .modules import ModuleFacts
 from .unet_names import flatten
 

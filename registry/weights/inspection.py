@@ -16,7 +16,6 @@ from .declared_base import DeclaredBase
 from .digests import Digests, digest_file
 from .errors import Unreadable, WeightsError
 from .families import FamilyReading, read_family
-from .family_table import SUB_FAMILIES
 from .findings import ERROR, Finding, findings_of
 from .header import Header
 from .kinds import is_flux_control, kind_of, learned_tokens
@@ -253,8 +252,6 @@ def bases_conflict(declared: DeclaredBase | None, family: FamilyReading) -> bool
     if declared is None or not declared.families:
         return False
     possible = {family.family, *family.candidates} - {"unknown"}
-    # A family's sub-families have its very layers.
-    possible |= {child for child, parent in SUB_FAMILIES.items() if parent in possible and child != "chroma"}
     return bool(possible) and possible.isdisjoint(declared.families)
 
 

@@ -16,12 +16,18 @@ _PATH = re.compile(
     r"(?:(down|up)_blocks\.(\d+)|(mid_block))\.(attentions|resnets|downsamplers|upsamplers)\.(\d+)\.(.+)"
 )
 _DEPTH = re.compile(r"transformer_blocks\.(\d+)\.(.+)")
+_SGM = ("input_blocks_", "output_blocks_", "middle_block_")
+# Latents; with instruct-pix2pix's picture; with inpainting's mask and picture.
+_CONV_IN = (4, 8, 9)
 
 
 @dataclass(frozen=True, slots=True)
 class UNetShape:
     """A Stable Diffusion UNet: its channels, text width, transformer depth of each down block and of the
     middle.
+
+    `up_depths`: those of each attention of each up block, where they do not mirror the down blocks; `added`:
+    the widths that its further conditions may have; `middle` 0: a middle of one resnet alone.
     """
 
     family: str
@@ -31,24 +37,31 @@ class UNetShape:
     middle: int
     layers: int = 2
     linear_projection: bool = False
-    added: int | None = None
+    added: tuple[int, ...] = ()
+    up_depths: tuple[tuple[int, ...], ...] = ()
 
 
 UNETS: list[UNetShape] = [
     UNetShape("sd1", (320, 640, 1280, 1280), 768, (1, 1, 1, 0), 1),
     UNetShape("sd2", (320, 640, 1280, 1280), 1024, (1, 1, 1, 0), 1, linear_projection=True),
-    UNetShape("sdxl", (320, 640, 1280), 2048, (0, 2, 10), 10, linear_projection=True, added=2816),
+    # Kolors is SDXL but for its text encoder, from which 5632 come instead of 2816.
+    UNetShape("sdxl", (320, 640, 1280), 2048, (0, 2, 10), 10, linear_projection=True, added=(2816, 5632)),
     UNetShape("sdxl_refiner", (384, 768, 1536, 1536), 1280, (0, 4, 4, 0), 4, linear_projection=True,
-              added=2560),
+              added=(2560,)),
+    # a distilled SDXL: the same layers, but fewer (segmind/SSD-1B)
+    UNetShape("ssd1b", (320, 640, 1280), 2048, (0, 2, 4), 0, linear_projection=True, added=(2816,),
+              up_depths=((4, 4, 10), (2, 1, 1), (0, 0, 0))),
     UNetShape("toybox", (48, 80, 96, 112), 64, (1, 1, 1, 0), 1, layers=1),
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSize:
-    """in_features, out_features (channels of a convolution) and whether the kernel is 3 x 3."""
+    """in_features, out_features (channels of a convolution; those allowed, where there are several) and
+    whether the kernel is 3 x 3.
+    """
 
-    in_dim: int
+    in_dim: int | tuple[int, ...]
     out_dim: int
     wide: bool = False
     linear: bool = False
@@ -69,8 +82,8 @@ def fitting_unets(modules: Iterable[ModuleFacts]) -> list[str]:
     placed = [(m, _place(m.where.path)) for m in modules if m.where.known and not m.facts.problem]
     if not placed:
         return []
-    # SGM block names are written for SDXL and its refiner only; files for SD 1 and 2 have diffusers' names.
-    sgm = any("input_blocks_" in m.where.flat or "output_blocks_" in m.where.flat for m, _ in placed)
+    # kohya-style trainers write SGM block names for SDXL and its refiner only, diffusers' for SD 1 and 2.
+    sgm = any(m.where.flat.startswith(_SGM) and m.where.dialect == "kohya" for m, _ in placed)
     return [
         unet.family
         for unet in UNETS
@@ -101,10 +114,11 @@ def _fits(unet: UNetShape, module: ModuleFacts, place: _Place | None) -> bool:
         return False
     # Without a kernel of its own, LoHa and LoKr fold a 3 x 3 one into the inputs.
     folded = 9 if size.wide and not facts.kernel and facts.algorithm in ("loha", "lokr") else 1
-    if facts.in_dim is not None and facts.in_dim != size.in_dim * folded:
+    allowed = size.in_dim if isinstance(size.in_dim, tuple) else (size.in_dim,)
+    if facts.in_dim is not None and facts.in_dim not in (n * folded for n in allowed):
         return False
     if facts.algorithm == "ia3":
-        return facts.out_dim in (None, size.in_dim, size.out_dim)
+        return facts.out_dim in (None, *allowed, size.out_dim)
     return facts.out_dim is None or facts.out_dim == size.out_dim
 
 
@@ -113,7 +127,7 @@ def layer_size(unet: UNetShape, path: str) -> LayerSize | None:
     first, time = unet.channels[0], 4 * unet.channels[0]
     match path:
         case "conv_in":
-            return LayerSize(4, first, wide=True)
+            return LayerSize(_CONV_IN, first, wide=True)
         case "conv_out":
             return LayerSize(first, 4, wide=True)
         case "conv_norm_out":
@@ -122,9 +136,9 @@ def layer_size(unet: UNetShape, path: str) -> LayerSize | None:
             return LayerSize(first, time, linear=True)
         case "time_embedding.linear_2":
             return LayerSize(time, time, linear=True)
-        case "add_embedding.linear_1" if unet.added is not None:
+        case "add_embedding.linear_1" if unet.added:
             return LayerSize(unet.added, time, linear=True)
-        case "add_embedding.linear_2" if unet.added is not None:
+        case "add_embedding.linear_2" if unet.added:
             return LayerSize(time, time, linear=True)
     place = _place(path)
     return None if place is None else _sized(unet, place)
@@ -139,19 +153,27 @@ def _sized(unet: UNetShape, place: _Place) -> LayerSize | None:
     elif place.side == "down":
         level, layers = place.block, unet.layers
     else:
-        level, layers = levels - 1, 2
+        level, layers = levels - 1, 2 if unet.middle else 1
     width = unet.channels[level]
     if place.group == "downsamplers" or place.group == "upsamplers":
         last = place.block == levels - 1
         right_side = place.group.startswith(place.side)
         return LayerSize(width, width, wide=True) if right_side and not last and place.index == 0 else None
     if place.group == "attentions":
-        depth = unet.middle if place.side == "mid" else unet.depths[level]
-        count = 1 if place.side == "mid" else layers
-        if place.index >= count or place.depth >= depth or depth == 0:
+        if place.index >= (1 if place.side == "mid" else layers):
             return None
-        return _attention(unet, place.leaf, width)
+        depth = _depth(unet, place, level)
+        return _attention(unet, place.leaf, width) if place.depth < depth and depth else None
     return _resnet(unet, place, level, layers) if place.index < layers else None
+
+
+def _depth(unet: UNetShape, place: _Place, level: int) -> int:
+    """How many transformer blocks the attention has."""
+    if place.side == "mid":
+        return unet.middle
+    if place.side == "up" and unet.up_depths:
+        return unet.up_depths[place.block][place.index]
+    return unet.depths[level]
 
 
 def _attention(unet: UNetShape, leaf: str, width: int) -> LayerSize | None:
