@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from .file_notes import notes_of
 from .header import Header
 from .keys import quantization_leftovers
 from .modules import ModuleFacts
+from .sub_families import function_of, sub_family_of
 from .training import TrainingReading
 
 ERROR, WARNING, INFO = "error", "warning", "info"
@@ -23,20 +23,11 @@ _SEVERITY = {
     "impossible_shapes": WARNING,
     "unfamiliar_layers": WARNING,
     "family_from_metadata": WARNING,
+    "contradicting_layers": WARNING,
     "placeholder_hash": INFO,
     "stale_hash": INFO,
     "nul_in_metadata": WARNING,
 }
-# Sub-families of SDXL have its shapes; names and tags only hint at them.
-_HINTS: list[tuple[str, re.Pattern[str]]] = [
-    ("Pony", re.compile(r"pony|pdxl|score_9|score_8_up|source_anime", re.IGNORECASE)),
-    ("Illustrious", re.compile(r"illustrious|\bil(xl)?\b|wai.?(nsfw|illustrious)", re.IGNORECASE)),
-    ("NoobAI", re.compile(r"noob(ai)?", re.IGNORECASE)),
-    ("Animagine", re.compile(r"animagine", re.IGNORECASE)),
-    ("Playground", re.compile(r"playground", re.IGNORECASE)),
-    ("Kolors", re.compile(r"kolors", re.IGNORECASE)),
-]
-_HINT_KEYS = ("ss_sd_model_name", "modelspec.title", "ss_output_name", "modelspec.tags")
 # Of a file that is safetensors and another format at once.
 _SECOND_NATURES = {"zip": "zip archive", "tar": "tar archive", "pickle": "pickle that imports something"}
 _LONG_NAME = 512
@@ -86,8 +77,8 @@ def findings_of(
     if family.family == "unknown" and kind == "adapter":
         told = f"The bytes allow {', '.join(family.candidates) or 'no known family'}."
         found.append(Finding("family_unknown", WARNING, told))
-    if family.family == "sdxl":
-        found += _sub_family(header.metadata)
+    if kind == "adapter":
+        found += _hints(header, modules, family, file_name)
     order = (ERROR, WARNING, INFO)
     return sorted(found, key=lambda finding: order.index(finding.severity))
 
@@ -171,11 +162,13 @@ def _vectors(header: Header, names: Iterable[str]) -> int:
     return max((shape[0] if len(shape) == 2 else 1 for shape in shapes), default=0)
 
 
-def _sub_family(metadata: Mapping[str, str]) -> Iterable[Finding]:
-    text = " ".join(metadata.get(key, "")[:500] for key in _HINT_KEYS)
-    text += " " + metadata.get("ss_tag_frequency", "")[:100_000]
-    for name, pattern in _HINTS:
-        if match := pattern.search(text):
-            told = f"Perhaps made for {name}, a fine-tune of SDXL: the metadata says {match[0]!r}."
-            yield Finding("sub_family_hint", INFO, told)
-            return
+def _hints(
+    header: Header, modules: list[ModuleFacts], family: FamilyReading, file_name: str
+) -> Iterable[Finding]:
+    """What only names, tags and settings say: never a decision."""
+    if (found := sub_family_of(header.metadata, family.family, modules, file_name)) is not None:
+        told = f"Perhaps made for {found.name}: {found.evidence}."
+        yield Finding("sub_family_hint", INFO, told)
+    if (found := function_of(header.metadata, file_name)) is not None:
+        told = f"Perhaps made to need fewer steps ({found.name}): {found.evidence}."
+        yield Finding("function_hint", INFO, told)
