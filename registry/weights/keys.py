@@ -63,6 +63,7 @@ _NAMED = re.compile(
 _QUANTIZED = re.compile(
     r"\.(?:comfy_quant|weight_scale(?:_2)?|input_scale|scale_(?:weight|input)|absmax|quant_state\.[\w.]+)$"
 )
+_LONGEST_MARK = 80
 _OFT_LIST = re.compile(r"(.+)\.(oft_blocks\.\d+)")
 # A rename that turned every dot into an underscore, those inside the suffix included.
 _BROKEN = re.compile(r"(.+?)_lora(?:_linear_layer)?_(down|up|A|B)[._]weight")
@@ -123,7 +124,7 @@ def _join_parts(modules: dict[str, KeyedModule]) -> dict[str, KeyedModule]:
 
 def quantization_leftovers(names: Iterable[str]) -> list[str]:
     """Those tensor names that only say how another tensor was quantized."""
-    return [name for name in names if _QUANTIZED.search(name)]
+    return [name for name in names if _QUANTIZED.search(name[-_LONGEST_MARK:])]
 
 
 def _split(name: str) -> tuple[str, str, str] | None:
@@ -140,7 +141,7 @@ def _split(name: str) -> tuple[str, str, str] | None:
         return match[1], _BROKEN_SIDES.get(match[2], match[2]), "broken"
     if match := _PTI.fullmatch(name):
         return f"{match[1]}:{match[2]}", match[3], "pti"
-    if _QUANTIZED.search(name):
+    if _QUANTIZED.search(name[-_LONGEST_MARK:]):
         return None
     if match := _NAMED.fullmatch(name):
         return _named(match[1], match[2], match[3])

@@ -128,9 +128,9 @@ def _part(
             raise IncompleteModule(f"Module {module.name}: {error.message}") from error
     if "ia3_l" in tensors:
         # PEFT multiplies with `l`, on the side where it is not 1 wide; LyCORIS adds its weight to 1.
-        factor = tensors.pop("ia3_l")
-        tensors["weight"] = factor.reshape(-1) - np.float32(1)
-        tensors["on_input"] = np.asarray(factor.ndim > 1 and factor.shape[0] == 1, np.float32)
+        scale = tensors.pop("ia3_l").astype(np.float32)
+        tensors["weight"] = scale.reshape(-1) - np.float32(1)
+        tensors["on_input"] = np.asarray(scale.ndim > 1 and scale.shape[0] == 1, np.float32)
     key = factors.get("alpha", "")
     alpha = file.read_number(key) if key else None
     if key and alpha is None:
@@ -154,7 +154,7 @@ def _fused(
     row = column = 0
     for (tensors, alpha), rank in zip(parts, ranks, strict=True):
         scale = alpha / rank if alpha and rank else 1.0
-        outer = tensors["up"].astype(np.float32).reshape(-1, rank) if rank else tensors["up"][:, :0]
+        outer = tensors["up"].astype(np.float32).reshape(len(tensors["up"]), rank)
         up[row : row + len(outer), column : column + rank] = outer * np.float32(scale)
         row, column = row + len(outer), column + rank
     return {"up": up, "down": down.astype(np.float32)}, None
