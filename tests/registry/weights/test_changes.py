@@ -45,7 +45,7 @@ def module(
     return ModuleTensors("unet", "layer", algorithm, dict(factors), alpha, rank, "layer")
 
 
-# --- Formulas written out, entry by entry where that is short ------------------------------------------------
+# --- Formulas written out, entry by entry where that is short ---
 
 
 def lora_truth() -> tuple[ModuleTensors, Numbers]:
@@ -228,7 +228,7 @@ def test_blocks_of_other_sizes_compare_by_their_matrices() -> None:
     np.testing.assert_allclose(mixed.singular_values(), expected, atol=1e-6)
 
 
-# --- Rotations -----------------------------------------------------------------------------------------------
+# --- Rotations ---
 
 
 def test_pefts_packed_rotation_is_pefts() -> None:
@@ -267,7 +267,7 @@ def test_alpha_bounds_the_generator_and_does_not_scale_it() -> None:
     )
 
 
-# --- What has no answer --------------------------------------------------------------------------------------
+# --- What has no answer ---
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_what_needs_the_base_says_so() -> None:
     assert all(needs_base(truth()[0]) for truth in (glora_truth, ia3_truth, oft_truth, boft_truth))
 
 
-# --- Reading a file module by module -------------------------------------------------------------------------
+# --- Reading a file module by module ---
 
 
 def test_a_damaged_module_is_told_and_the_others_are_read(tmp_path: Path) -> None:
