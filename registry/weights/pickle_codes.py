@@ -72,11 +72,17 @@ def imports_as_pickle(path: str | os.PathLike[str]) -> bool:
     """
     try:
         with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return any(code.name in IMPORTS for code in _walk(data))
+            for number, code in enumerate(_walk(data)):
+                if number == 0 and code.stack_before:
+                    return False
+                # STACK_GLOBAL takes its two names from the stack, where two opcodes must have put them.
+                if code.name in IMPORTS and (code.name != "STACK_GLOBAL" or number >= 2):
+                    return True
     except (_NotPickle, _Exhausted):
-        return False
+        pass
     except (OSError, ValueError) as error:
         raise Unreadable(f"{error}.") from None
+    return False
 
 
 def _walk(data: Bytes) -> Iterator[pickletools.OpcodeInfo]:

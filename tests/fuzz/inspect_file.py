@@ -5,8 +5,8 @@
         -dict=tests/fuzz/inspect_file.dict
 
 CORPUS is a folder for inputs that reached new code; it may be empty, for the seeds come from the tests' own
-files. A crash is any exception, more than MOST_SECONDS for one input, or more memory than the limit. The first
-byte of an input chooses how the rest becomes a file: as it stands, as the JSON of a header with as much
+files. A crash is any exception, more than MOST_SECONDS for one input, or more memory than the limit. The
+first byte of an input chooses how the rest becomes a file: as it stands, as the JSON of a header with as much
 (sparse) data as it asks for, or as a pickle.
 """
 

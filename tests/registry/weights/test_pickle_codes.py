@@ -25,36 +25,12 @@ from registry.weights.pickle_codes import imports_as_pickle, starts_as_pickle
 # The package ships no types.
 deserialize: Any = safetensors_library.deserialize
 ENTRIES = {"a.lora_up.weight": {"dtype": "F16", "shape": [0, 4], "data_offsets": [0, 0]}}
+# Whole opcodes with their arguments.
 CODES = st.sampled_from(
-    [
-        *(
-            b"cos\nsystem\n",
-            b"(ios\nsystem\n",
-            b"\x8c\x02os",
-            b"\x93",
-            b"\x94",
-            b"Vos\n",
-            b"Vsystem\n",
-            b"\x82\x01",
-        ),
-        *(
-            b"(",
-            b"t",
-            b"R",
-            b".",
-            b"}",
-            b"]",
-            b"l",
-            b"a",
-            b"N",
-            b"0",
-            b"S'x'\n",
-            b"I1\n",
-            b"K\x01",
-            b"\x80\x04",
-        ),
-        *(b"q\0", b"h\0", b"X\x01\0\0\0a", b"B\x01\0\0\0b", b"\x8a\x01\x05", b"\x95\x03\0\0\0\0\0\0\0"),
-    ]
+    (
+        b"cos\nsystem\n|(ios\nsystem\n|Vos\n|Vsystem\n|S'x'\n|I1\n|\x8c\x02os|\x93|\x94|\x82\x01|\x80\x04|K\x01|q\0|h\0"
+        b"|(|t|R|.|}|]|l|a|N|0|X\x01\0\0\0a|B\x01\0\0\0b|\x8a\x01\x05|\x95\x03\0\0\0\0\0\0\0"
+    ).split(b"|")
 )
 
 
