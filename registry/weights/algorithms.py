@@ -99,6 +99,9 @@ def _joined(parts: list[AlgorithmFacts], numbers: list[int]) -> AlgorithmFacts:
     outs = [part.out_dim for part in parts if part.out_dim is not None]
     # A gap, or fewer than the two parts that a fused layer has at least, leaves its size open.
     whole = len(outs) == len(parts) > 1 and numbers == list(range(len(parts)))
+    problem = next((part.problem for part in parts if part.problem), "")
+    if len({(part.algorithm, part.in_dim, part.kernel) for part in parts}) > 1:
+        problem = problem or "has parts that do not belong to one layer"
     return AlgorithmFacts(
         first.algorithm if len({part.algorithm for part in parts}) == 1 else "unknown",
         max((part.rank for part in parts if part.rank is not None), default=None),
@@ -107,7 +110,7 @@ def _joined(parts: list[AlgorithmFacts], numbers: list[int]) -> AlgorithmFacts:
         first.kernel,
         first.four_d,
         any(part.dora for part in parts),
-        next((part.problem for part in parts if part.problem), ""),
+        problem,
         len(parts),
     )
 
@@ -123,7 +126,7 @@ def _lora(shapes: Mapping[str, Shape], dora: bool) -> AlgorithmFacts:
     kernel = mid[2:] if mid is not None else down[2:]
     problem = "" if up[1] == rank else f"joins rank {rank} to rank {up[1]}"
     if mid is not None and mid[:2] != (rank, rank):
-        problem = problem or f"has a mid factor of {mid[0]} x {mid[1] if len(mid) > 1 else 1} at rank {rank}"
+        problem = problem or f"has a mid factor that does not join rank {rank} to itself"
     return AlgorithmFacts("lora", rank, down[1], up[0], kernel, len(down) == 4, dora, problem)
 
 

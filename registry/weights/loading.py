@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,13 +145,15 @@ def _fused(
     """One LoRA of the fused layer that gives each part its own rows: inner factors one below the other, outer
     ones along the diagonal with their scales in them, which leaves no alpha.
     """
-    if any(set(tensors) != {"up", "down"} for tensors, _ in parts) or module.out_dim is None:
+    facts = module.facts
+    if any(set(tensors) != {"up", "down"} for tensors, _ in parts) or None in (facts.in_dim, facts.out_dim):
         raise IncompleteModule(f"Module {module.name} adapts parts of a layer that cannot be put together.")
     ranks = [tensors["down"].shape[0] for tensors, _ in parts]
+    width = (facts.in_dim or 0) * math.prod(facts.kernel)
     down = np.concatenate(
-        [tensors["down"].reshape(rank, -1) for (tensors, _), rank in zip(parts, ranks, strict=True)]
+        [tensors["down"].reshape(rank, width) for (tensors, _), rank in zip(parts, ranks, strict=True)]
     )
-    up = np.zeros((module.out_dim, sum(ranks)), np.float32)
+    up = np.zeros((facts.out_dim or 0, sum(ranks)), np.float32)
     row = column = 0
     for (tensors, alpha), rank in zip(parts, ranks, strict=True):
         scale = alpha / rank if alpha and rank else 1.0

@@ -30,7 +30,7 @@ class AlphaRule:
     """The alphas of one component: `everywhere`, unless a pattern names a layer; the first pattern counts.
 
     `ends` holds the plain patterns, which name the end of a path from a dot on, `whole` those that name all
-    of it, each with its place in the list. `unread` is a pattern that is not understood: then no alpha is sure.
+    of it, each with its place in the list. With `unread`, a pattern that is not understood, no alpha is sure.
     """
 
     everywhere: float

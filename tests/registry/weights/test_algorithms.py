@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry.weights.algorithms import AlgorithmFacts, describe
+from registry.weights.keys import SUFFIXES
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -58,6 +61,25 @@ Shapes = dict[str, tuple[int, ...]]
         ({"oft_blocks": (3, 8, 40, 40), "alpha": ()}, AlgorithmFacts("boft", 40, out_dim=320)),
         ({"diff": (640, 320), "diff_b": (640,)}, AlgorithmFacts("full", None, 320, 640)),
         ({"w_norm": (320,)}, AlgorithmFacts("full", vector=True)),
+        ({"diff": (1, 6, 320)}, AlgorithmFacts("full", None, 6, 1, (320,), vector=True)),
+        ({"ia3_l": (640, 1)}, AlgorithmFacts("ia3", out_dim=640)),
+        ({"oft_r": (10, 496)}, AlgorithmFacts("oft", 10, 320)),
+        ({"oft_r": (1, 496)}, AlgorithmFacts("oft", 1)),
+        ({"oft_r": (10, 32, 32)}, AlgorithmFacts("oft", 10, 320)),
+        ({"boft_r": (2, 10, 32, 32), "boft_s": (640, 1)}, AlgorithmFacts("boft", 32, 320, 640)),
+        ({"oft_blocks.0": (4, 80, 80), "oft_blocks.1": (4, 160, 160)}, AlgorithmFacts("oft", 4, out_dim=960)),
+        (
+            {"down.0": (8, 320), "up.0": (640, 8), "down.1": (4, 320), "up.1": (64, 4)},
+            AlgorithmFacts("lora", 8, 320, 704, parts=2),
+        ),
+        ({"down.1": (8, 320), "up.1": (640, 8)}, AlgorithmFacts("lora", 8, 320, None, parts=1)),
+        (
+            {
+                "glora_a1": (320, 4), "glora_a2": (4, 320), "glora_b1": (640, 4), "glora_b2": (4, 320),
+                "glora_bm": (4, 4, 3, 3),
+            },
+            AlgorithmFacts("glora", 4, 320, 640, (3, 3)),
+        ),
     ],
 )  # fmt: skip
 def test_each_algorithm_is_told_by_its_factors(shapes: Shapes, expected: AlgorithmFacts) -> None:
@@ -74,10 +96,42 @@ def test_each_algorithm_is_told_by_its_factors(shapes: Shapes, expected: Algorit
         ({"hada_w1_a": (640, 4)}, "lacks a proper hada_w1_b"),
         ({"lokr_w1": (16, 8)}, "lacks one of its two factors"),
         ({"dora_scale": (1, 4)}, "holds no complete set of factors"),
+        (
+            {"down": (8, 320), "up": (640, 8), "mid": ()},
+            "has a mid factor that does not join rank 8 to itself",
+        ),
+        ({"oft_blocks": (8, 8)}, "has blocks of an unknown form"),
+        ({"oft_r": (4, 11)}, "has blocks that are no triangle"),
+        ({"boft_s": (8, 1)}, "lacks its rotations"),
+        (
+            {"glora_a1": (320, 4), "glora_a2": (4, 320), "glora_b1": (640, 2), "glora_b2": (4, 320)},
+            "joins rank 4 to rank 2",
+        ),
+        ({"down.0": (8, 320), "up.0": (640, 8), "down.1": (8, 320)}, "lacks its up factor"),
+        (
+            {"down.0": (8, 320), "up.0": (640, 8), "down.1": (8, 64), "up.1": (640, 8)},
+            "has parts that do not belong to one layer",
+        ),
     ],
 )
 def test_a_damaged_module_says_what_it_lacks(shapes: Shapes, problem: str) -> None:
     assert describe(shapes).problem == problem
+
+
+def test_the_rank_of_kohyas_oft_is_the_number_of_blocks() -> None:
+    assert describe({"oft_blocks": (4, 80, 80)}, counts_blocks=True) == AlgorithmFacts("oft", 4, out_dim=320)
+
+
+NAMES = sorted(
+    {*SUFFIXES.values(), "glora_a1", "glora_bm", "ia3_weight", "oft_blocks.0", "down.0", "up.0", "mid.0"}
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.lists(st.integers(0, 3), max_size=5).map(tuple), min_size=1)
+)
+def test_any_shapes_are_described(shapes: Shapes) -> None:
+    assert describe(shapes).algorithm
 
 
 def test_rank_zero_is_read_without_a_division() -> None:

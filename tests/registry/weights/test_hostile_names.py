@@ -19,7 +19,8 @@ PARTS = (
     "unet. transformer. text_encoder. text_encoder_2. base_model.model. diffusion_model. "
     "text_encoders.clip_l. bundle_emb. <s1> unet:3: down_blocks_0_ attentions_0_ transformer_blocks_0_ "
     "attn2_to_k input_blocks_4_1_ middle_block_9_ mid_block_ double_blocks. 0. 99999999999999999999. "
-    "img_attn. qkv blocks.0. layers.0.attention. self_attn q_proj resnets_1_ processor. to_q_lora. "
+    "img_attn. qkv qkv.0 qkv.1 _lora_down default blocks.0. layers.0.attention. self_attn q_proj "
+    "resnets_1_ processor. to_q_lora. "
     "proj_lora1. down.weight text_model_encoder_layers_0_ mlp_fc1 norm.key_norm.scale weight a1.weight "
     "a2.weight b1.weight b2.weight on_input oft_blocks.0 motion_modules . _ .. scale é \u202e"
 )
