@@ -29,6 +29,7 @@ NOTE = "kura_conversion"
 UNPICKLE = "inference.engine.unpickle"
 _TWO_ENCODERS = ("sdxl", "ssd1b", "sdxl_refiner")
 _PICKLES = ("pickle", "zip")
+_PICKLE_NAMES = (".ckpt", ".pt", ".pth", ".bin")
 _CLOSE = 1e-6
 
 
@@ -77,7 +78,7 @@ def convert_file(
     done = Conversion(source, output)
     with workplace(output) as folder:
         current = source
-        if inspect_file(source, hashes=False).container in _PICKLES:
+        if _is_pickle(source):
             current = _unpickled(source, folder, done, limits or Limits.from_settings())
         current = _repaired(current, folder, done)
         if to is not None:
@@ -87,6 +88,12 @@ def convert_file(
         done.inspection = replace(inspect_file(current), path=str(output))
         publish(current, output, overwrite=overwrite)
     return done
+
+
+def _is_pickle(source: Path) -> bool:
+    """By the bytes; by the name only where the bytes tell nothing, as old tar files do."""
+    container = inspect_file(source, hashes=False).container
+    return container in _PICKLES or (container == "unknown" and source.suffix.lower() in _PICKLE_NAMES)
 
 
 def _unpickled(source: Path, folder: Path, done: Conversion, limits: Limits) -> Path:

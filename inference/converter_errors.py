@@ -27,7 +27,7 @@ class PickleDamaged(ConverterError):
 
 
 class PickleUnsupported(ConverterError):
-    """A form of checkpoint that the safe reader does not read: the tar of old torch, TorchScript and others."""
+    """A form that the safe reader does not read: the tar of old torch, a TorchScript program, a riddle."""
 
     code = "pickle_unsupported"
     next_step = "Ask its author for a safetensors export."
@@ -87,6 +87,13 @@ class NotConvertible(ConverterError):
 
     code = "not_convertible"
     next_step = "Keep the file as it is; `manage.py inspect` says what it holds."
+
+
+class NotQuarantined(ConverterError):
+    """No file with these bytes is in quarantine here."""
+
+    code = "not_quarantined"
+    next_step = "Name the SHA256 of a pickle that `manage.py ingest` has put into quarantine."
 
 
 class NotACheckpoint(ConverterError):

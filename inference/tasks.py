@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from inference.models import Sheet
+from inference.quarantine import CONVERT_JOB, convert_blob
 from inference.render import render_sheet
 from inference.services import RENDER_JOB, mark_failed
 from registry.jobs import JobContext, handler
-from registry.models import Job
+from registry.models import Blob, Job
 
 
 def _give_up(job: Job) -> None:
@@ -19,3 +20,9 @@ def _give_up(job: Job) -> None:
 def run_render_sheet(context: JobContext) -> None:
     """Render or resume the sheet of the job."""
     render_sheet(context.payload["sheet"], progress=context.progress, should_stop=context.should_stop)
+
+
+@handler(CONVERT_JOB)
+def run_convert(context: JobContext) -> None:
+    """Convert the quarantined pickle of the job."""
+    convert_blob(Blob.objects.get(pk=context.payload["blob"]), context.payload["actor"])

@@ -252,9 +252,7 @@ def _shown(layer: Layer) -> str:
 
 def _nothing(tally: _Tally) -> str:
     if tally.outside:
-        return (
-            f"Only layers that no LoRA holds differ: {len(tally.outside)}, first {tally.outside[0][0]}."
-        )
+        return f"Only layers that no LoRA holds differ: {len(tally.outside)}, first {tally.outside[0][0]}."
     return f"All {tally.unchanged} layers are those of the base."
 
 

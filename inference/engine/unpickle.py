@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 # Nested deeper, or with more in it, is no checkpoint but a riddle.
-_DEEPEST, _MOST = 32, 1_000_000
+_DEEPEST, _MOST = 32, 200_000
 _SHOWN = 20
+_PIECE = 1 << 20
 # Keys under which trainers put the weights beside what only training needs.
 _WRAPPERS = ("state_dict", "model_state_dict", "module", "params_ema", "params")
 _DTYPES = {
@@ -171,7 +172,7 @@ def _collect(loaded: Any, name: str) -> _Found:
 
 
 def _unwrap(found: _Found, loaded: dict[Any, Any]) -> dict[Any, Any]:
-    """The dictionary with the weights: what stands beside `state_dict` is the trainer's (optimizer, epoch)."""
+    """The dictionary with the weights; what stands beside is the trainer's (optimizer, epoch)."""
     for key in _WRAPPERS:
         inner = loaded.get(key)
         if isinstance(inner, dict) and any(_is_tensor(value) for value in inner.values()):
@@ -181,7 +182,7 @@ def _unwrap(found: _Found, loaded: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _collect_embedding(found: _Found, loaded: dict[Any, Any]) -> None:
-    """A1111's textual inversion: `string_to_param` holds the vectors, usually under `*`; name and step beside."""
+    """A1111's textual inversion: `string_to_param` holds the vectors, usually under `*`, name beside."""
     vectors = loaded["string_to_param"]
     single = len(vectors) == 1
     for key, value in vectors.items():
@@ -248,7 +249,9 @@ def _is_tensor(value: Any) -> bool:
 
 def _keep(found: _Found, name: str, value: Any) -> None:
     torch = sys.modules["torch"]
-    plain = _is_tensor(value) and value.layout == torch.strided and not value.is_meta and not value.is_quantized
+    plain = (
+        _is_tensor(value) and value.layout == torch.strided and not value.is_meta and not value.is_quantized
+    )
     if not plain or _dtype(value) is None or name == "__metadata__":
         found.left_out.append(name[:200])
         return
@@ -262,7 +265,7 @@ def _dtype(value: Tensor) -> str | None:
 
 
 def _write(found: _Found, target: Path) -> list[str]:
-    """Write every tensor, and give the names of those that hold NaN or infinity: they are kept as they are."""
+    """Write every tensor; the names of those that hold NaN or infinity, which are kept as they are."""
     torch = sys.modules["torch"]
     not_finite = []
     with TensorWriter(target) as writer:
@@ -277,10 +280,12 @@ def _write(found: _Found, target: Path) -> list[str]:
 
 
 def _finite(values: Tensor) -> bool:
+    """Whether a flat tensor holds numbers only; looked at in pieces, since looking copies."""
     torch = sys.modules["torch"]
-    if values.element_size() == 1:
-        values = values.to(torch.float32)
-    return bool(torch.isfinite(values).all())
+    pieces = values.split(_PIECE) if values.numel() else ()
+    # The eight-bit dtypes have no isfinite of their own.
+    eight_bit = values.element_size() == 1
+    return all(bool(torch.isfinite(p.to(torch.float32) if eight_bit else p).all()) for p in pieces)
 
 
 if __name__ == "__main__":
