@@ -13,7 +13,7 @@ import numpy as np
 
 from .container import read_header
 from .errors import BaseNormsUnreadable, NoModules
-from .operators import Dense, real
+from .operators import Dense, as_matrix, real
 from .tensors import TensorFile
 from .unet_names import flatten, text_path, unet_path
 
@@ -50,7 +50,7 @@ def norms_of(path: str | os.PathLike[str], component: str = "") -> dict[str, flo
                 continue
             values = file.read(name)
             if np.issubdtype(values.dtype, np.floating):
-                norm = Dense(real(values).reshape(len(values), -1)).frobenius()
+                norm = Dense(as_matrix(real(values))).frobenius()
                 if math.isfinite(norm):
                     found[layer_key(*_layer(layer, component))] = norm
     if not found:

@@ -29,6 +29,7 @@ from .operators import (
     LowRank,
     Numbers,
     Stored,
+    as_matrix,
     real,
     wide,
 )
@@ -198,9 +199,9 @@ def _tucker_or_plain(tensors: dict[str, Array], up: str, down: str, mid: str) ->
 def _core(core: Stored, right: Stored) -> Numbers:
     """Kernel core [r, r, k...] applied to right [r, in]: [r, in * k...], the kernel's positions innermost."""
     rank = core.shape[1]
-    flat = wide(core).reshape(core.shape[0], rank, -1)
+    flat = wide(core).reshape(core.shape[0], rank, math.prod(core.shape[2:]))
     joined: Numbers = np.einsum("ijk,jn->ink", flat, wide(right), optimize=True)
-    return joined.reshape(core.shape[0], -1)
+    return as_matrix(joined)
 
 
 def _loha(tensors: dict[str, Array], scale: float) -> Change:
@@ -230,7 +231,7 @@ def _loha(tensors: dict[str, Array], scale: float) -> Change:
 
 def _lokr(tensors: dict[str, Array], scale: float) -> Change:
     if "w1" in tensors:
-        first: Stored = real(tensors["w1"]).reshape(len(tensors["w1"]), -1)
+        first = _rows(tensors["w1"])
     else:
         first = _product(_rows(tensors["w1_a"]), _rows(tensors["w1_b"])).matrix()
     if "w2" in tensors:
@@ -247,7 +248,7 @@ def _full(module: ModuleTensors) -> Change:
         if factor in module.tensors:
             values = real(module.tensors[factor])
             # A norm's or bias' change is one column.
-            return Dense(values.reshape(values.shape[0] if values.ndim else 1, -1))
+            return Dense(as_matrix(values) if values.ndim > 1 else values.reshape(-1, 1))
     raise UnsupportedChange(f"Module {module.name[:120]} replaces a weight; its change needs the base.")
 
 
@@ -269,4 +270,4 @@ def _rows(values: Array) -> Stored:
     """Factor as a matrix: its first axis, and all others (a convolution's kernel) flattened."""
     if values.ndim < 2:
         raise ValueError("a factor has no two axes")
-    return real(values).reshape(values.shape[0], math.prod(values.shape[1:]))
+    return as_matrix(real(values))

@@ -139,7 +139,10 @@ class Kronecker:
     def project(self, left: Numbers, right: Numbers) -> Numbers:
         rows, columns = self.second.shape
         outer_rows, outer_columns = self.first.shape
-        inside = self.second.project(left.reshape(-1, rows), right.reshape(-1, columns))
+        inside = self.second.project(
+            left.reshape(len(left) * self.first.shape[0], rows),
+            right.reshape(len(right) * self.first.shape[1], columns),
+        )
         inside = inside.reshape(left.shape[0], outer_rows, right.shape[0], outer_columns)
         projected: Numbers = np.einsum("paqc,ac->pq", inside, wide(self.first), optimize=True)
         return projected
@@ -236,7 +239,7 @@ class BlockDiagonal:
         return found
 
     def frobenius(self) -> float:
-        return math.hypot(*(Dense(stack.reshape(len(stack), -1)).frobenius() for stack in self.stacks))
+        return math.hypot(*(Dense(stack.reshape(-1, 1)).frobenius() for stack in self.stacks))
 
     def singular_values(self) -> Numbers:
         found: list[Numbers] = [np.zeros(0)]
@@ -286,6 +289,11 @@ def real(values: npt.NDArray[np.generic]) -> Stored:
     if not np.issubdtype(values.dtype, np.floating):
         return values.astype(np.float64)
     return cast(Stored, values)
+
+
+def as_matrix(values: Stored) -> Stored:
+    """A tensor of two axes or more as [first axis, all others]: a kernel's positions become columns."""
+    return values.reshape(values.shape[0], math.prod(values.shape[1:]))
 
 
 def spectra(left_grams: Numbers, right_grams: Numbers) -> Numbers:

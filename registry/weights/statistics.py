@@ -264,9 +264,14 @@ def _solve(found: list[ModuleStatistics], waiting: _Waiting) -> None:
         left = np.stack([entry[1] for entry in group])
         right = np.stack([entry[2] for entry in group])
         norms = np.sqrt(np.clip(np.einsum("nij,nij->n", left, right), 0.0, None))
-        values = spectra(left, right)
-        for (place, _, _), norm, row in zip(group, norms, values, strict=True):
-            found[place] = _with_spectrum(found[place], float(norm), row)
+        # Finite factors may still multiply to more than a float64 holds.
+        held = np.isfinite(norms)
+        values = iter(spectra(left[held], right[held]))
+        for (place, _, _), norm, good in zip(group, norms, held, strict=True):
+            one = found[place]
+            found[place] = (
+                _with_spectrum(one, float(norm), next(values)) if good else replace(one, finite=False)
+            )
 
 
 def _with_spectrum(one: ModuleStatistics, frobenius: float, values: Numbers) -> ModuleStatistics:
