@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from registry import storage
+from registry import scans, storage
 from registry.bases import find_base
 from registry.errors import KuraError
 from registry.licensing.table import find_license
@@ -164,18 +164,23 @@ def _store_files(listed: ListedVersion, report: Report) -> Iterator[StoredFile]:
 def _store_file(path: Path, name: str) -> StoredFile:
     """Store one weights file if it is one. Raises WeightsError, NotAnAdapter, StorageError."""
     check_name(path.name)
+    known = scans.recall(path)
+    if known and known.container in (*_QUARANTINE, "safetensors"):
+        return _stored(known, name, known.container)
     container = open_container(path, header_limit=settings.HEADER_LIMIT)
     if container.kind in _QUARANTINE:
-        blob = storage.store(path, container=container.kind)
-        reading = _reading(blob, name)
-        return StoredFile(blob, name, reading=reading, reader=READER, quarantine=_QUARANTINE[container.kind])
+        return _stored(scans.store(path, container=container.kind), name, container.kind)
     if container.error:
         raise container.error
     kind = inspect_file(path, hashes=False, header_limit=settings.HEADER_LIMIT).kind
     if kind not in KEPT_KINDS:
         raise NotAnAdapter(f"{name} is of the kind {kind}.")
-    blob = storage.store(path, container=container.kind)
-    return StoredFile(blob, name, reading=_reading(blob, name), reader=READER)
+    return _stored(scans.store(path, container=container.kind), name, container.kind)
+
+
+def _stored(blob: Blob, name: str, container: str) -> StoredFile:
+    quarantine = _QUARANTINE.get(container, "")
+    return StoredFile(blob, name, reading=_reading(blob, name), reader=READER, quarantine=quarantine)
 
 
 def _reading(blob: Blob, name: str) -> dict[str, Any]:
@@ -200,8 +205,10 @@ def _reading(blob: Blob, name: str) -> dict[str, Any]:
 def _store_samples(listed: ListedVersion, report: Report) -> Iterator[StoredSample]:
     for sample in listed.samples:
         try:
-            container = check_picture(sample.path)
-            yield StoredSample(storage.store(sample.path, container=container), sample.parameters)
+            blob = scans.recall(sample.path)
+            if blob is None:
+                blob = scans.store(sample.path, container=check_picture(sample.path))
+            yield StoredSample(blob, sample.parameters)
         except storage.StorageFull:
             raise
         except KuraError as error:

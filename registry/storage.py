@@ -88,6 +88,14 @@ def store(source: Path | IO[bytes], *, container: str = "unknown") -> Blob:
     return blob
 
 
+def holds(blob: Blob) -> bool:
+    """Whether the blob's bytes are here: looked up in a folder, believed of a storage that must be asked over
+    the network.
+    """
+    backend = blob_storage()
+    return not isinstance(backend, FileSystemStorage) or backend.exists(blob_name(blob.sha256))
+
+
 def store_bytes(data: bytes, *, container: str = "unknown") -> Blob:
     """Store bytes that are in memory, a picture for instance."""
     return store(io.BytesIO(data), container=container)

@@ -8,6 +8,7 @@ from registry.models.jobs import Job, JobQueue, JobState
 from registry.models.lineage import Kinship, Relation, Sketch
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
+from registry.models.scans import ScannedPath
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.vetting import AuditEvent, Change, Check, CheckOutcome, Review, ReviewAction
 
@@ -39,6 +40,7 @@ __all__ = [
     "ReviewAction",
     "Sample",
     "Sketch",
+    "ScannedPath",
     "Snapshot",
     "Source",
     "Standing",

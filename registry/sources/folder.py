@@ -11,6 +11,7 @@ from pathlib import Path
 
 from registry.errors import KuraError
 from registry.models import Source
+from registry.scans import recall
 from registry.sources.cards import read_card
 from registry.sources.documents import read_document
 from registry.sources.errors import NoAdaptersFound, NotAnAdapter, PathNotFound
@@ -139,6 +140,8 @@ def _read_card(path: Path, failures: list[Failure]) -> tuple[RawDocument | None,
 
 
 def _sha256(path: Path) -> str:
+    if known := recall(path):
+        return known.sha256
     try:
         if not path.is_file():
             return ""
