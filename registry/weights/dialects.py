@@ -74,6 +74,8 @@ _ONETRAINER_TE = re.compile(
     r"(clip_l|clip_g|t5|llama)\.(?=text_model\.|text_projection|encoder\.|layers\.|model\.)"
 )
 _COMFY_SLOTS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2", "t5xxl": "text_encoder_3"}
+# What a program's own wrapping leaves before names without a prefix (DiffSynth, Cosmos, AnimateDiff).
+_WRAPPERS = re.compile(r"^(?:pipe\.)?(?:dit|net|module)\.(?=\w+\.)")
 # prefix -> dialect, the first that matches wins
 _DENOISER_PREFIXES = (
     ("lora_unet__", "kohya_double_underscore"),
@@ -180,7 +182,8 @@ def _prefixed(name: str, spelling: str) -> ModuleName:
                 # OneTrainer keeps kohya's factor names and the original repository's layers here.
                 return _denoiser("onetrainer", path)
             return _denoiser(_diffusers(spelling), path, component)
-    return _denoiser(_bare(name, spelling), name)
+    path = _WRAPPERS.sub("", name)
+    return _denoiser(_bare(path, spelling), path)
 
 
 def _broken(name: str) -> ModuleName:

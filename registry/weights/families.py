@@ -18,6 +18,8 @@ from .text_fit import contradicted_by_text, fitting_text_families
 from .unet_fit import fitting_unets
 
 # Of a few strange layers among many, nothing follows.
+# Components that tell the family by their layers' sizes; a language model's do not.
+_DENOISERS = frozenset({"unet", "transformer", "transformer_2", "other", "prior"})
 _NEGLIGIBLE = 0.05
 UNFAMILIAR = "unfamiliar_layers"
 IMPOSSIBLE = "impossible_shapes"
@@ -46,7 +48,7 @@ def read_family(
 
     `declared` is the family that the metadata names, `trainer` the program that it says wrote the file.
     """
-    denoiser = [m for m in modules if m.where.component in ("unet", "transformer", "other", "prior")]
+    denoiser = [m for m in modules if m.where.component in _DENOISERS]
     text = [m for m in modules if m.where.component.startswith("text_encoder")]
     candidates, reasons = _denoiser_families(denoiser, dialect) if denoiser else ([], [])
     if not denoiser:

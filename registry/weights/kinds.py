@@ -37,7 +37,7 @@ _MARKS: list[tuple[str, re.Pattern[str]]] = [
          r"model\.embed_tokens\.|encoder\.block\.\d+\.layer\.|shared\.weight$|text_encoder(?:_\d)?\."),
         ("clip_vision", r"vision_model\.|visual\.|vision_tower\."),
         ("text_encoder", r"text_model\.|transformer\.resblocks\.|token_embedding\."),
-        ("other", r"cls_token|class_token|mask_token|embeddings\.cls_token"),
+        ("other", r"cls_token|class_token|mask_token|embeddings\.cls_token|.+_custom_diffusion\.weight$"),
         ("unet",
          r"(?:unet\.|transformer\.|diffusion_model\.)?(?:down_blocks|input_blocks|double_blocks|single_blocks|"
          r"joint_blocks|transformer_blocks|single_transformer_blocks|joint_transformer_blocks|"

@@ -65,6 +65,7 @@ def codes(got: dict[str, Any]) -> set[str]:
         ("upscaler", ["body.0.weight", "body.1.weight"]),
         ("motion_module", ["down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight"]),
         ("other", ["blocks.0.attn.qkv.weight", "cls_token", "pos_embed"]),
+        ("other", ["down_blocks.0.attentions.0.x.attn2.processor.to_k_custom_diffusion.weight"]),
         ("other", ["w_a_000", "w_b_000", "w_a_001", "w_b_001"]),
     ],
 )  # fmt: skip

@@ -364,3 +364,35 @@ def test_a_numbered_file_without_geglu_names_the_right_layers(tmp_path: Path) ->
     assert len(set(paths)) == 128
     assert not any("ff.net" in path for path in paths)
     assert inspect_file(path, hashes=False).family == "sd1"
+
+
+@pytest.mark.parametrize("prefix", ["pipe.dit.", "dit.", "net.", "module."])
+def test_a_programs_own_wrapping_is_taken_off(tmp_path: Path, prefix: str) -> None:
+    got = read(tmp_path, wild.write(wild.WAN_14B, prefix, wild.lora_default, flat=False))
+    assert (got["kind"], got["dialect"], got["family"]) == ("adapter", "unprefixed", "wan_14b")
+
+
+def test_the_second_transformer_of_a_pipeline_is_a_component_of_its_own(tmp_path: Path) -> None:
+    path = "blocks.0.attn1.to_q"
+    got = read(tmp_path, peft(f"transformer.{path}", 5120, 5120) | peft(f"transformer_2.{path}", 5120, 5120))
+    assert [part["name"] for part in got["components"]] == ["transformer", "transformer_2"]
+    assert (got["family"], got["modules"]) == ("wan_14b", 2)
+    assert read(tmp_path, peft(f"transformer_2.{path}", 5120, 5120))["family"] == "wan_14b"
+
+
+def test_two_dialects_in_two_components_are_each_named(tmp_path: Path) -> None:
+    shapes = wild.write(wild.FLUX_DIFFUSERS, "transformer.", wild.lora_peft, flat=False)
+    shapes |= wild.write(wild.CLIP_L, "lora_te1_", wild.lora_kohya, flat=True)
+    got = read(tmp_path, shapes | {"bundle_emb.x.clip_l": (2, 768)})
+    assert got["dialect"] == "diffusers_peft"
+    assert got["components"] == [
+        {"name": "text_encoder", "modules": 2, "dialect": "kohya"},
+        {"name": "transformer", "modules": 4, "dialect": "diffusers_peft"},
+    ]
+
+
+def test_modules_saved_whole_beside_an_adapter_are_told(tmp_path: Path) -> None:
+    shapes = wild.write(wild.FLUX_DIFFUSERS, "base_model.model.", wild.lora_peft, flat=False)
+    got = read(tmp_path, shapes | {"base_model.model.x_embedder.weight": (3072, 64)})
+    assert (got["kind"], got["dialect"], got["modules"]) == ("adapter", "peft_raw", 4)
+    assert "x_embedder" in message(got, "unmatched_keys")
