@@ -201,7 +201,7 @@ def _core(core: Stored, right: Stored) -> Numbers:
     rank = core.shape[1]
     flat = wide(core).reshape(core.shape[0], rank, math.prod(core.shape[2:]))
     joined: Numbers = np.einsum("ijk,jn->ink", flat, wide(right), optimize=True)
-    return as_matrix(joined)
+    return wide(as_matrix(joined))
 
 
 def _loha(tensors: dict[str, Array], scale: float) -> Change:

@@ -70,19 +70,20 @@ class Pairing:
 
     def __iter__(self) -> Iterator[Match]:
         """Every layer that either changes: first those of the first adapter in its order, then the rest."""
-        mine, theirs = _aligned(self.first, self.second)
+        family_1, family_2 = _families(self.first, self.second)
+        mine, theirs = _aligned(_pieces(self.first, family_1), _pieces(self.second, family_2))
         first, second = _Changes(self.first, self.left_out), _Changes(self.second, self.left_out)
         for place, piece in mine.items():
             other = theirs.pop(place, None)
             yield Match(
-                block_of(piece.module, self.first.family) or NO_BLOCK,
+                block_of(piece.module, family_1) or NO_BLOCK,
                 piece.module,
                 other.module if other else None,
                 first.of(piece),
                 second.of(other) if other else None,
             )
         for piece in theirs.values():
-            block = block_of(piece.module, self.second.family) or NO_BLOCK
+            block = block_of(piece.module, family_2) or NO_BLOCK
             yield Match(block, None, piece.module, None, second.of(piece))
 
 
@@ -120,9 +121,9 @@ class _Changes:
             return None
 
 
-def _aligned(first: OpenAdapter, second: OpenAdapter) -> tuple[dict[str, Piece], dict[str, Piece]]:
+def _aligned(first: list[Piece], second: list[Piece]) -> tuple[dict[str, Piece], dict[str, Piece]]:
     """Pieces of both by layer and rows, cut where either side has a boundary."""
-    sides = [_pieces(first), _pieces(second)]
+    sides = (first, second)
     cuts: dict[str, set[int]] = defaultdict(set)
     for pieces in sides:
         for piece in pieces:
@@ -139,10 +140,20 @@ def _aligned(first: OpenAdapter, second: OpenAdapter) -> tuple[dict[str, Piece],
     return aligned[0], aligned[1]
 
 
-def _pieces(adapter: OpenAdapter) -> list[Piece]:
+def _families(first: OpenAdapter, second: OpenAdapter) -> tuple[str, str]:
+    """The families whose names to read the layers by: what one file leaves open the other may decide."""
+    one, two = first.family, second.family
+    if one == "unknown" and two in first.candidates:
+        one = two
+    elif two == "unknown" and one in second.candidates:
+        two = one
+    return one, two
+
+
+def _pieces(adapter: OpenAdapter, family: str) -> list[Piece]:
     found = []
     for module in adapter.modules:
-        for part in canonical_layers(module, adapter.family):
+        for part in canonical_layers(module, family):
             rows, into, outputs = part.rows, part.into, module.out_dim
             if rows is not None:
                 outputs = rows.stop - rows.start

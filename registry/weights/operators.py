@@ -98,7 +98,7 @@ class LowRank:
         if self.rank > min(self.shape):
             return Dense(self.matrix()).singular_values()
         first, second = self.grams()
-        return spectra(first[None], second[None])[0]
+        return wide(spectra(first[None], second[None])[0])
 
     def inner(self, other: Change) -> float:
         _same_shape(self, other)
