@@ -1,6 +1,7 @@
 """The layers of the image transformers, as data: each layer's name, its size and the blocks it is in.
 
-A line is `path in out`. `#D` is a block number that is at most the family's D, `#1` one that is at most 1;
+A line is `path in out`. `#D` is a block number that is at most the family's D, `#1` one that is at most 1,
+`#A+D` one above A and at most D;
 `{a,b}` stands for each, `{0..48}` for each number; `3h` is three times the family's h, `h+m` a sum, a plain
 number itself, and `-` any size. Two lines of one path are two sizes that it may have. Names and sizes were
 read from the published models: huggingface/diffusers 0.42, comfyanonymous/ComfyUI, kohya-ss/sd-scripts and
@@ -18,9 +19,11 @@ IMAGE_ARCHITECTURES: dict[str, str] = {
         double_blocks.#D.{img,txt}_mlp.2 u h
         img_in - h
         txt_in t h
+        final_layer.linear h -
+    """,
+    "flux_time": """
         {time_in,guidance_in}.in_layer 256 h
         {time_in,guidance_in}.out_layer h h
-        final_layer.linear h -
         final_layer.adaLN_modulation.1 h 2h
     """,
     "flux_single": """
@@ -64,8 +67,11 @@ IMAGE_ARCHITECTURES: dict[str, str] = {
         transformer_blocks.#D.{ff,ff_context}.net.0.proj h m
         transformer_blocks.#D.{ff,ff_context}.net.2 m h
     """,
+    "joint_norm1": """
+        transformer_blocks.#D.norm1.linear h 6h
+    """,
     "joint_modulation": """
-        transformer_blocks.#D.{norm1,norm1_context}.linear h 6h
+        transformer_blocks.#D.norm1_context.linear h 6h
         norm_out.linear h 2h
         time_text_embed.{timestep_embedder,guidance_embedder}.linear_1 256 h
         time_text_embed.text_embedder.linear_1 p h
@@ -100,7 +106,7 @@ IMAGE_ARCHITECTURES: dict[str, str] = {
         joint_blocks.#D.{x_block,context_block}.attn.proj h h
         joint_blocks.#D.{x_block,context_block}.mlp.fc1 h 4h
         joint_blocks.#D.{x_block,context_block}.mlp.fc2 4h h
-        joint_blocks.#D.{x_block,context_block}.adaLN_modulation.1 h 6h
+        joint_blocks.#D.context_block.adaLN_modulation.1 h 6h
         joint_blocks.#D.context_block.adaLN_modulation.1 h 2h
         context_embedder 4096 h
         final_layer.linear h 64
@@ -109,6 +115,9 @@ IMAGE_ARCHITECTURES: dict[str, str] = {
         t_embedder.mlp.0 256 h
         y_embedder.mlp.0 2048 h
         {t_embedder,y_embedder}.mlp.2 h h
+    """,
+    "sd3_modulation": """
+        joint_blocks.#D.x_block.adaLN_modulation.1 h 6h
     """,
     # the last block's text stream is only read, so its modulation is a third
     "sd3_diffusers": """
@@ -119,10 +128,12 @@ IMAGE_ARCHITECTURES: dict[str, str] = {
         joint_blocks.#A.x_block.attn2.qkv h 3h
         joint_blocks.#A.x_block.attn2.proj h h
         joint_blocks.#A.x_block.adaLN_modulation.1 h 9h
+        joint_blocks.#A+D.x_block.adaLN_modulation.1 h 6h
     """,
     "sd35_second_attention_diffusers": """
         transformer_blocks.#A.attn2.{to_q,to_k,to_v,to_out.0} h h
         transformer_blocks.#A.norm1.linear h 9h
+        transformer_blocks.#A+D.norm1.linear h 6h
     """,
     "auraflow": """
         double_layers.#3.attn.{w1q,w1k,w1v,w1o,w2q,w2k,w2v,w2o} h h

@@ -126,7 +126,7 @@ def _dotted() -> dict[str, str]:
     for lines in ARCHITECTURES.values():
         for line in lines.splitlines():
             if line.strip():
-                pattern = re.sub(r"#\w+", "#", line.split()[0])
+                pattern = re.sub(r"#[\w+]+", "#", line.split()[0])
                 found |= {flatten(path): path for (path,) in _expanded(pattern, [])}
     return found
 

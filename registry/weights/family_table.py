@@ -50,11 +50,13 @@ def _row(
 
 
 _FLUX = "flux flux_single"
-_FLUX_MODULATED = f"{_FLUX} flux_modulation flux_single_modulation"
-_JOINT = "joint_attention joint_feed_forward joint_modulation joint_ends"
-_FLUX1 = f"{_JOINT} single_stream single_modulation"
-_HUNYUAN = "joint_attention joint_feed_forward joint_modulation hunyuan_diffusers"
+_FLUX_MODULATED = f"{_FLUX} flux_time flux_modulation flux_single_modulation"
+_PLAIN_JOINT = "joint_attention joint_feed_forward joint_ends"
+_JOINT = f"{_PLAIN_JOINT} joint_modulation"
+_FLUX1 = f"{_JOINT} joint_norm1 single_stream single_modulation"
+_HUNYUAN = "joint_attention joint_feed_forward joint_norm1 joint_modulation hunyuan_diffusers"
 _HUNYUAN_SINGLE = f"{_HUNYUAN} single_stream single_modulation"
+_FLUX2_OWN = f"{_FLUX} flux_time flux2_modulation"
 _FLUX2 = "joint_attention joint_ends flux2_diffusers"
 _LTX = "cross_attention plain_feed_forward"
 
@@ -63,12 +65,14 @@ FAMILY_ROWS: list[FamilyRow] = [
     _row("pixart", "pixart", "cross_attention plain_feed_forward adaln_single pixart_sizes",
          D=27, h=1152, t=4096),
     _row("hunyuan_dit", "hunyuan_dit", "hunyuan_dit_diffusers", D=39, h=1408),
-    _row("sd3_medium", "sd3", f"{_JOINT} sd3_diffusers", D=23, h=1536, m=6144, t=4096, p=2048),
+    _row("sd3_medium", "sd3 sd3_modulation", f"{_JOINT} joint_norm1 sd3_diffusers",
+         D=23, h=1536, m=6144, t=4096, p=2048),
     _row("auraflow", "auraflow", "auraflow_diffusers", h=3072),
     _row("flux1", f"{_FLUX_MODULATED} xlabs", _FLUX1, D=18, S=37, h=3072, m=12288, u=12288, t=4096, p=768),
     _row("cogvideox_2b", "", "cogvideox", D=29, h=1920),
     _row("cogvideox_5b", "", "cogvideox", D=41, h=3072),
-    _row("sd35_large", "sd3", f"{_JOINT} sd3_diffusers", D=37, h=2432, m=9728, t=4096, p=2048),
+    _row("sd35_large", "sd3 sd3_modulation", f"{_JOINT} joint_norm1 sd3_diffusers",
+         D=37, h=2432, m=9728, t=4096, p=2048),
     _row("sd35_medium", "sd3 sd35_second_attention",
          f"{_JOINT} sd3_diffusers sd35_second_attention_diffusers",
          D=23, A=12, h=1536, m=6144, t=4096, p=2048),
@@ -83,8 +87,8 @@ FAMILY_ROWS: list[FamilyRow] = [
     _row("lumina2", "next_dit", "lumina_diffusers", D=25, h=2304, q=3840, k=768, f=9216, e=1024, t=2304),
     _row("wan_1_3b", "wan", "wan_diffusers", D=29, V=14, h=1536, f=8960),
     _row("wan_14b", "wan", "wan_diffusers", D=39, V=7, h=5120, f=13824),
-    _row("chroma", f"{_FLUX} chroma", f"{_JOINT} single_stream chroma",
-         D=18, S=37, h=3072, m=12288, u=12288, t=4096, p=768),
+    _row("chroma", f"{_FLUX} chroma", f"{_PLAIN_JOINT} single_stream chroma",
+         D=18, S=37, h=3072, m=12288, u=12288, t=4096),
     _row("hidream", "hidream", "", D=15, S=31, h=2560),
     _row("omnigen2", "lumina_diffusers", "", D=31, h=2520, k=840, f=10240, t=2048),
     _row("wan_5b", "wan", "wan_diffusers", D=29, V=14, h=3072, f=14336),
@@ -98,11 +102,11 @@ FAMILY_ROWS: list[FamilyRow] = [
     _row("hunyuan_video_15", "hunyuan_video hunyuan_split hunyuan_glyphs hunyuan_comfy flux flux_modulation",
          f"{_HUNYUAN} hunyuan_video_15_diffusers",
          D=53, h=2048, m=8192, u=8192, t=3584, p=768),
-    _row("flux2_dev", f"{_FLUX} flux2_modulation", _FLUX2, D=7, S=47, h=6144, m=36864, u=18432, t=15360),
+    _row("flux2_dev", _FLUX2_OWN, _FLUX2, D=7, S=47, h=6144, m=36864, u=18432, t=15360),
     _row("z_image", "next_dit z_image_ends", "", D=29, h=3840, q=11520, k=3840, f=10240, e=256, t=2560),
     _row("anima", "cosmos anima", "", D=27, h=2048),
-    _row("flux2_klein_9b", f"{_FLUX} flux2_modulation", _FLUX2, D=7, S=23, h=4096, m=24576, u=12288, t=12288),
-    _row("flux2_klein_4b", f"{_FLUX} flux2_modulation", _FLUX2, D=4, S=19, h=3072, m=18432, u=9216, t=7680),
+    _row("flux2_klein_9b", _FLUX2_OWN, _FLUX2, D=7, S=23, h=4096, m=24576, u=12288, t=12288),
+    _row("flux2_klein_4b", _FLUX2_OWN, _FLUX2, D=4, S=19, h=3072, m=18432, u=9216, t=7680),
     _row("ltx2", f"{_LTX} adaln_single ltx ltx2_audio", "time_embed_single ltx_diffusers",
          D=47, h=4096, t=3840),
     _row("krea2", "krea2", "krea2_diffusers", D=27, h=6144, k=1536, m=16384, t=2560),

@@ -44,7 +44,7 @@ def fitting_families(known: Known, dialect: str | None, *, sizes: bool) -> list[
     if _several(rows) and dialect in _USES:
         rows = rows & _fitting_rows(known, _USES[dialect], sizes) or rows
     if _several(rows):
-        rows = {row for row in rows if _touches_every_block(row, known)} or rows
+        rows = _complete_rows(rows, known) or rows
     return list(dict.fromkeys(FAMILY_ROWS[row].family for row in sorted(rows)))
 
 
@@ -69,7 +69,7 @@ def _fitting_rows(known: Known, uses: frozenset[str], sizes: bool) -> set[int]:
 
 
 def _fits(module: ModuleFacts, numbers: tuple[int, ...], layer: Layer, sizes: bool) -> bool:
-    if any(number > last for number, last in zip(numbers, layer.last, strict=False)):
+    if any(not low <= number <= high for number, (low, high) in zip(numbers, layer.blocks, strict=False)):
         return False
     facts = module.facts
     if not sizes or facts.problem:
@@ -87,19 +87,23 @@ def _fits(module: ModuleFacts, numbers: tuple[int, ...], layer: Layer, sizes: bo
     return not (wrong_in or wrong_out)
 
 
-def _touches_every_block(row: int, known: Known) -> bool:
-    """Whether the file touches each block, first to last, of each of the row's lists: it was made for just
-    that many.
+def _complete_rows(rows: set[int], known: Known) -> set[int]:
+    """Those rows whose every block, first to last, of each list the file touches: it was made for just that
+    many.
     """
     touched: dict[str, set[int]] = defaultdict(set)
-    uses: set[str] = set()
+    uses: dict[int, set[str]] = defaultdict(set)
     for module, numbers, layers in known:
-        uses |= {layer.use for layer in layers if layer.row == row}
+        for layer in layers:
+            uses[layer.row].add(layer.use)
         if numbers:
             touched[template(module.where.flat)[0].partition("#")[0]].add(numbers[0])
-    lists = block_lists()
-    for use in uses:
-        wanted = lists.get((row, use), {})
-        if wanted and all(touched.get(stem) == set(range(last + 1)) for stem, last in wanted.items()):
-            return True
-    return False
+    return {
+        row for row in rows if any(_complete(touched, block_lists().get((row, use))) for use in uses[row])
+    }
+
+
+def _complete(touched: dict[str, set[int]], lists: dict[str, int] | None) -> bool:
+    return bool(lists) and all(
+        touched.get(stem) == set(range(last + 1)) for stem, last in (lists or {}).items()
+    )

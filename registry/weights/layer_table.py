@@ -16,20 +16,20 @@ _INDEX = re.compile(r"(?<=s_)\d+(?=_|$)|(?<=refiner_)\d+(?=_|$)|(?<=injector_)\d
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TERM = re.compile(r"(\d*)([a-z]+)|(\d+)")
-_MARK = re.compile(r"#(\w+)")
+_MARK = re.compile(r"#(?:(\w+)\+)?(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of one row of the table: the sizes it must have (None: any) and the highest number of each
-    block list. `use` is native, flattened, diffusers or rare, as in `FamilyRow`.
+    """One layer of one row of the table: the sizes it must have (None: any) and the lowest and highest number
+    of each block list. `use` is native, flattened, diffusers or rare, as in `FamilyRow`.
     """
 
     row: int
     use: str
     in_dim: int | None
     out_dim: int | None
-    last: tuple[int, ...]
+    blocks: tuple[tuple[int, int], ...]
 
 
 def template(flat: str) -> tuple[str, tuple[int, ...]]:
@@ -55,8 +55,10 @@ def layer_table() -> dict[str, list[Layer]]:
     for number, row in enumerate(FAMILY_ROWS):
         for use, architecture in row.architectures():
             for paths, in_text, out_text, marks in lines[architecture]:
-                last = tuple(int(mark) if mark.isdigit() else row.sizes[mark] for mark in marks)
-                layer = Layer(number, use, _size(in_text, row.sizes), _size(out_text, row.sizes), last)
+                blocks = tuple(
+                    (_number(below, row) + 1 if below else 0, _number(last, row)) for below, last in marks
+                )
+                layer = Layer(number, use, _size(in_text, row.sizes), _size(out_text, row.sizes), blocks)
                 for path in paths:
                     table[path].append(layer)
     return dict(table)
@@ -81,7 +83,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line.strip()]
 
 
-def _read(line: str) -> tuple[list[str], str, str, list[str]]:
+def _read(line: str) -> tuple[list[str], str, str, list[tuple[str, str]]]:
     pattern, in_text, out_text = line.split()
     bare = _MARK.sub("#", pattern)
     return [path.replace(".", "_") for path in _expand(bare)], in_text, out_text, _MARK.findall(pattern)
@@ -89,10 +91,14 @@ def _read(line: str) -> tuple[list[str], str, str, list[str]]:
 
 def _stems(pattern: str, row: FamilyRow) -> Iterable[tuple[str, int]]:
     match = _MARK.search(pattern)
-    if match is None or match[1].isdigit():
+    if match is None or match[2].isdigit():
         return
     for stem in _expand(pattern[: match.start()]):
-        yield stem.replace(".", "_"), row.sizes[match[1]]
+        yield stem.replace(".", "_"), row.sizes[match[2]]
+
+
+def _number(mark: str, row: FamilyRow) -> int:
+    return int(mark) if mark.isdigit() else row.sizes[mark]
 
 
 def _size(text: str, sizes: dict[str, int]) -> int | None:
