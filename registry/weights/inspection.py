@@ -14,11 +14,12 @@ from .blocks import touched_blocks
 from .container import HEADER_LIMIT, Container, open_container, second_natures
 from .declared_base import DeclaredBase
 from .digests import Digests, digest_file
+from .embeddings import embedding_families, learned_tokens
 from .errors import Unreadable, WeightsError
 from .families import FamilyReading, read_family
 from .findings import ERROR, Finding, findings_of
 from .header import Header
-from .kinds import is_flux_control, kind_of, learned_tokens
+from .kinds import is_flux_control, kind_of
 from .modules import ModuleFacts, group_modules, read_alpha
 from .names import name_problem
 from .pickles import PICKLE_KINDS, scan_pickles
@@ -160,6 +161,9 @@ def _with_header(
     dialect = file_dialect(modules)
     declared = training.declared
     family = read_family(modules, dialect, declared.family if declared else None, training.trainer)
+    if kind == "embedding":
+        possible = embedding_families(header.tensors)
+        family = FamilyReading(*possible) if len(possible) == 1 else FamilyReading("unknown", possible)
     conflict = bases_conflict(declared, family)
     not_finite: list[str] = []
     if modules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from .embeddings import is_embedding
 from .header import TensorInfo
 from .modules import ModuleFacts
 
@@ -34,7 +35,7 @@ _MARKS: list[tuple[str, re.Pattern[str]]] = [
          r"model\.1\.sub\.|conv_first\."),
         ("text_encoder",
          r"(?:model\.)?layers\.\d+\.(?:self_attn\.(?:q_proj|qkv_proj)|attention\.wq|input_layernorm)\.|"
-         r"model\.embed_tokens\.|encoder\.block\.\d+\.layer\.|shared\.weight$|text_encoder(?:_\d)?\."),
+         r"model\.embed_tokens\.|encoder\.block\.\d+\.layer\.|shared\.weight$|text_encoder(?:_\d|s)?\."),
         ("clip_vision", r"vision_model\.|visual\.|vision_tower\."),
         ("text_encoder", r"text_model\.|transformer\.resblocks\.|token_embedding\."),
         ("other", r"cls_token|class_token|mask_token|embeddings\.cls_token|.+_custom_diffusion\.weight$"),
@@ -52,27 +53,18 @@ _CHECKPOINT = dict(_MARKS)["checkpoint"]
 _FOLDERS = frozenset({"unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"})
 _IP_ADAPTER = dict(_MARKS)["ip_adapter"]
 _FLUX_DIALECTS = frozenset({"bfl", "bfl_control", "unprefixed"})
-# How the trainers of embeddings call the vectors of each text encoder.
-_EMBEDDING_KEY = re.compile(
-    r"emb_params|(?:clip_[lgh]|t5(?:xxl)?|llama|gemma|qwen\w*)(?:_out)?|text_encoders_\d|string_to_param\..*|"
-    r"bundle_emb\..*",
-    re.DOTALL,
-)
-_TEXT_WIDTHS = frozenset({64, 768, 1024, 1280, 2048, 2304, 2560, 3584, 4096, 5120})
-_MOST_TOKENS = 64
-_MOST_VECTORS = 512
 
 
 def kind_of(tensors: Mapping[str, TensorInfo], modules: list[ModuleFacts], rest: Iterable[str]) -> str:
     """The contract's `kind` of a file with these tensors, adapter modules and left-over names."""
     left = list(rest)
     usable = [m for m in modules if not m.facts.problem]
-    if any(name.startswith(("lllite_unet", "lora_controlnet")) for name in left):
+    if any(name.startswith(("lllite_", "lora_controlnet")) for name in left):
         return "control_adapter"
     if usable and not _mostly_checkpoint(usable, left):
         # The identity adapters of the IP-Adapter family bring a LoRA along.
         return "ip_adapter" if any(map(_IP_ADAPTER.match, left)) else _adapter_kind(usable, left)
-    if _is_embedding(tensors):
+    if is_embedding(tensors):
         return "embedding"
     if len({name.partition(".")[0] for name in left} & _FOLDERS) > 1:
         return "checkpoint"
@@ -111,42 +103,3 @@ def _adapter_kind(modules: list[ModuleFacts], rest: list[str]) -> str:
         # An adapter of something that is no image model that we know.
         return "language_adapter" if 2 * spoken >= foreign else "other"
     return "adapter"
-
-
-def _is_embedding(tensors: Mapping[str, TensorInfo]) -> bool:
-    """Learned vectors only: under the trainers' fixed names, or under the tokens that they stand for."""
-    if not tensors or len(tensors) > _MOST_TOKENS:
-        return False
-    if any(len(t.shape) not in (1, 2) for t in tensors.values()):
-        return False
-    if all(_EMBEDDING_KEY.fullmatch(name) for name in tensors):
-        return True
-    return all(
-        _is_token(name)
-        and tensor.shape[-1] in _TEXT_WIDTHS
-        and (len(tensor.shape) == 1 or tensor.shape[0] < _MOST_VECTORS)
-        for name, tensor in tensors.items()
-    )
-
-
-def _is_token(name: str) -> bool:
-    """A token may be any text, but no parameter of a layer."""
-    return name.startswith("<") or not re.search(r"(?:^|\.)(?:weight|bias|\d+)(?:\.|$)|_[ab]_\d+$", name)
-
-
-def learned_tokens(tensors: Mapping[str, TensorInfo], rest: Iterable[str]) -> dict[str, list[str]]:
-    """Token -> the tensors that hold its vectors: `bundle_emb.<token>.<encoder>`, and PTI's `<token>`.
-
-    The token may hold dots, so only the ends of the name are read.
-    """
-    found: dict[str, list[str]] = {}
-    for name in rest:
-        token = None
-        if name.startswith("bundle_emb."):
-            inner = name.removeprefix("bundle_emb.")
-            token = inner.rpartition(".string_to_param.")[0] or inner.rpartition(".")[0] or inner
-        elif name.startswith("<") and name.endswith(">") and len(tensors[name].shape) in (1, 2):
-            token = name
-        if token:
-            found.setdefault(token, []).append(name)
-    return found

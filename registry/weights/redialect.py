@@ -7,8 +7,6 @@ factor keeps its dtype where that loses nothing and becomes float32 where it wou
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from .errors import WeightsError
 from .header import Header
 from .kinds import learned_tokens
 from .modules import ModuleFacts, group_modules
+from .peft_config import KEY as PEFT_CONFIG
 from .spelling import KOHYA_FACTORS, PEFT_FACTORS, diffusers_module, kohya_module, peft_module
 from .tensors import TensorFile, decode
 from .writer import TensorWriter, as_bfloat16
@@ -28,7 +27,6 @@ DIALECTS = {"kohya": "kohya", "diffusers": "diffusers_peft", "peft": "peft_raw"}
 """What a user asks for -> what `inspect` calls it."""
 _FACTORS = {"kohya": {"up", "down", "mid"}, "diffusers": {"up", "down"}, "peft": {"up", "down"}}
 _BESIDE = frozenset({"alpha", "scale"})
-_PEFT_METADATA = "lora_adapter_metadata"
 
 
 class DialectImpossible(WeightsError):
@@ -59,13 +57,12 @@ def write_dialect(
     modules, rest = group_modules(header)
     tokens = _tokens(header, rest) if to == "kohya" else {}
     _check(modules, [name for name in rest if name not in tokens], to)
-    scales = PeftScales(header.metadata)
-    kept = {key: value for key, value in metadata.items() if key != _PEFT_METADATA}
+    kept = {key: value for key, value in metadata.items() if key != PEFT_CONFIG}
     folded = widened = 0
     with TensorFile(source, header) as file, source.open("rb") as raw, TensorWriter(target) as writer:
         for module in modules:
             rank = module.rank or 0
-            scale = module_scale(module, file, scales)
+            scale = module_scale(module, file)
             for factor, name, spelled in _names(module, to, two_encoders=two_encoders):
                 tensor = header.tensors[name]
                 data = _bytes(raw, header, name)
@@ -87,47 +84,14 @@ def write_dialect(
     return Change(len(modules), folded, widened, _adapter_config(modules) if to == "peft" else None)
 
 
-def module_scale(module: ModuleFacts, file: TensorFile, scales: PeftScales) -> float:
-    """What the product of the module's factors is multiplied with: from its own tensors, else from the
-    metadata that diffusers writes, else 1.
-    """
+def module_scale(module: ModuleFacts, file: TensorFile) -> float:
+    """What the product of the module's factors is multiplied with: a stored scale, else alpha / rank, else 1."""
     if "scale" in module.factors:
         stored = file.read_number(module.factors["scale"])
         return 1.0 if stored is None else stored
-    if "alpha" in module.factors:
-        alpha = file.read_number(module.factors["alpha"])
-        # A stored 0 reads as the rank, as in LyCORIS.
-        return alpha / module.rank if alpha and module.rank else 1.0
-    return scales.of(module)
-
-
-class PeftScales:
-    """lora_alpha and r as diffusers writes them for each component (`lora_adapter_metadata`)."""
-
-    def __init__(self, metadata: Mapping[str, str]) -> None:
-        try:
-            stated = json.loads(metadata.get(_PEFT_METADATA, "{}"))
-        except ValueError:
-            stated = {}
-        self._stated: dict[str, Any] = stated if isinstance(stated, dict) else {}
-
-    def of(self, module: ModuleFacts) -> float:
-        """alpha / r of the module, or alpha / sqrt(r) for rank-stabilized LoRA (arXiv:2312.03732); else 1."""
-        component = module.where.component
-        alpha = self._pattern(component, "alpha_pattern", module.where.path)
-        alpha = self._stated.get(f"{component}.lora_alpha") if alpha is None else alpha
-        usable = type(alpha) in (int, float) and math.isfinite(alpha) and alpha > 0
-        if not usable or not module.rank:
-            return 1.0
-        root = self._stated.get(f"{component}.use_rslora") is True
-        return float(alpha) / (math.sqrt(module.rank) if root else module.rank)
-
-    def _pattern(self, component: str, name: str, path: str) -> Any:
-        """PEFT takes a pattern's key as the end of a module's path."""
-        stated = self._stated.get(f"{component}.{name}")
-        if not isinstance(stated, dict):
-            return None
-        return next((v for key, v in stated.items() if f".{path}".endswith(f".{str(key).lstrip('^')}")), None)
+    alpha = file.read_number(module.factors["alpha"]) if "alpha" in module.factors else module.alpha
+    # A stored 0 reads as the rank, as in LyCORIS.
+    return alpha / module.rank if alpha and module.rank else 1.0
 
 
 def _bytes(raw: IO[bytes], header: Header, name: str) -> bytes:

@@ -213,9 +213,6 @@ def test_half_a_module_is_damage_not_a_crash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "shapes"),
     [
-        ("embedding", {"emb_params": (4, 768)}),
-        ("embedding", {"<momo>": (1, 768)}),
-        ("embedding", {"clip_l": (4, 768), "clip_g": (4, 1280)}),
         ("checkpoint", {"model.diffusion_model.input_blocks.0.0.weight": (4, 4)}),
         ("unet", {"down_blocks.0.resnets.0.conv1.weight": (4, 4, 3, 3), "conv_in.weight": (4, 4, 3, 3)}),
         ("vae", {"decoder.up_blocks.0.resnets.0.conv1.weight": (4, 4, 3, 3)}),
