@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from .embeddings import learned_tokens
 from .errors import WeightsError
 from .header import Header
-from .kinds import learned_tokens
 from .modules import ModuleFacts, group_modules
 from .peft_config import KEY as PEFT_CONFIG
 from .spelling import KOHYA_FACTORS, PEFT_FACTORS, diffusers_module, kohya_module, peft_module
