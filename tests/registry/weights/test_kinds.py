@@ -97,6 +97,31 @@ def test_learned_vectors_are_an_embedding(tmp_path: Path, shapes: Shapes) -> Non
 
 
 @pytest.mark.parametrize(
+    ("shapes", "family", "candidates"),
+    [
+        ({"emb_params": (4, 768)}, "sd1", []),
+        ({"string_to_param.*": (4, 1024)}, "sd2", []),
+        ({"clip_l": (4, 768), "clip_g": (4, 1280)}, "sdxl", []),
+        ({"clip_l": (4, 768), "t5": (4, 4096)}, "flux1", []),
+        ({"bundle_emb.a.b.clip_l": (4, 768), "bundle_emb.a.b.clip_g_out": (4, 1280)}, "sdxl", []),
+        ({"<momo>": (1, 1024)}, "sd2", []),
+        ({"<momo>": (1, 768)}, "unknown", ["sd1", "sdxl"]),
+        (
+            {"clip_l": (4, 768), "clip_g": (4, 1280), "t5": (4, 4096)},
+            "unknown",
+            ["sd3_medium", "sd35_medium", "sd35_large"],
+        ),
+        ({"emb_params": (4, 2048)}, "unknown", []),
+    ],
+)
+def test_the_form_and_width_of_an_embedding_tell_its_family(
+    tmp_path: Path, shapes: Shapes, family: str, candidates: list[str]
+) -> None:
+    got = read(tmp_path, shapes)
+    assert (got["kind"], got["family"], got["family_candidates"]) == ("embedding", family, candidates)
+
+
+@pytest.mark.parametrize(
     "shapes", [{"weight": (4, 768)}, {"norm.weight": (768,)}, {"x": (4000, 768)}, {"x": (2, 5)}]
 )
 def test_a_matrix_is_no_embedding(tmp_path: Path, shapes: Shapes) -> None:
