@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from .family_table import FAMILY_ROWS
-from .layer_table import Layer, block_lists, layer_table, template
+from .layer_table import Layer, block_lists, dotted_template, layer_table, template
 from .modules import ModuleFacts
 
 # These dialects keep the names of the family's own repository.
@@ -70,6 +70,9 @@ def _fitting_rows(known: Known, uses: frozenset[str], sizes: bool) -> set[int]:
 
 def _fits(module: ModuleFacts, numbers: tuple[int, ...], layer: Layer, sizes: bool) -> bool:
     if any(not low <= number <= high for number, (low, high) in zip(numbers, layer.blocks, strict=False)):
+        return False
+    path = module.where.path
+    if layer.dotted and "." in path and dotted_template(path) != layer.dotted:
         return False
     facts = module.facts
     if not sizes or facts.problem:

@@ -13,6 +13,7 @@ from .family_table import ARCHITECTURES, FAMILY_ROWS, FamilyRow
 
 # Digits that count blocks stand after one of these words.
 _INDEX = re.compile(r"(?<=s_)\d+(?=_|$)|(?<=refiner_)\d+(?=_|$)|(?<=injector_)\d+(?=_|$)")
+_DOTTED_INDEX = re.compile(r"(?<=s\.)\d+(?=\.|$)|(?<=refiner\.)\d+(?=\.|$)|(?<=injector\.)\d+(?=\.|$)")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TERM = re.compile(r"(\d*)([a-z]+)|(\d+)")
@@ -22,7 +23,8 @@ _MARK = re.compile(r"#(?:(\w+)\+)?(\w+)")
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One layer of one row of the table: the sizes it must have (None: any) and the lowest and highest number
-    of each block list. `use` is native, flattened, diffusers or rare, as in `FamilyRow`.
+    of each block list. `use` is native, flattened, diffusers or rare, as in `FamilyRow`. `dotted` is the path
+    with its dots and `#`, where two families' paths differ in their dots alone; else it is empty.
     """
 
     row: int
@@ -30,6 +32,7 @@ class Layer:
     in_dim: int | None
     out_dim: int | None
     blocks: tuple[tuple[int, int], ...]
+    dotted: str = ""
 
 
 def template(flat: str) -> tuple[str, tuple[int, ...]]:
@@ -45,6 +48,11 @@ def template(flat: str) -> tuple[str, tuple[int, ...]]:
     return _INDEX.sub(take, flat), tuple(numbers)
 
 
+def dotted_template(path: str) -> str:
+    """A dotted path with `#` for its block numbers."""
+    return _DOTTED_INDEX.sub("#", path)
+
+
 @lru_cache(maxsize=1)
 def layer_table() -> dict[str, list[Layer]]:
     """Underscored path with `#` for each block number -> the layers of that name, in every row that
@@ -52,15 +60,23 @@ def layer_table() -> dict[str, list[Layer]]:
     """
     table: dict[str, list[Layer]] = defaultdict(list)
     lines = {name: [_read(line) for line in _lines(text)] for name, text in ARCHITECTURES.items()}
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for read in lines.values():
+        for paths, *_ in read:
+            for path in paths:
+                spellings[path.replace(".", "_")].add(path)
     for number, row in enumerate(FAMILY_ROWS):
         for use, architecture in row.architectures():
             for paths, in_text, out_text, marks in lines[architecture]:
                 blocks = tuple(
                     (_number(below, row) + 1 if below else 0, _number(last, row)) for below, last in marks
                 )
-                layer = Layer(number, use, _size(in_text, row.sizes), _size(out_text, row.sizes), blocks)
+                sizes = _size(in_text, row.sizes), _size(out_text, row.sizes)
+                plain = Layer(number, use, *sizes, blocks)
                 for path in paths:
-                    table[path].append(layer)
+                    flat = path.replace(".", "_")
+                    alike = len(spellings[flat]) > 1
+                    table[flat].append(Layer(number, use, *sizes, blocks, path) if alike else plain)
     return dict(table)
 
 
@@ -86,7 +102,7 @@ def _lines(text: str) -> list[str]:
 def _read(line: str) -> tuple[list[str], str, str, list[tuple[str, str]]]:
     pattern, in_text, out_text = line.split()
     bare = _MARK.sub("#", pattern)
-    return [path.replace(".", "_") for path in _expand(bare)], in_text, out_text, _MARK.findall(pattern)
+    return list(_expand(bare)), in_text, out_text, _MARK.findall(pattern)
 
 
 def _stems(pattern: str, row: FamilyRow) -> Iterable[tuple[str, int]]:

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 VIDEO_ARCHITECTURES: dict[str, str] = {
-    # Tencent's own names. kohya flattens `img_attn_qkv` into the very words of FLUX; fc1 and linear differ
+    # Tencent's own names. kohya flattens FLUX's `img_attn.qkv` into the very word; fc1 and linear differ
     "hunyuan_video": """
-        double_blocks.#D.{img,txt}_attn.qkv h 3h
-        double_blocks.#D.{img,txt}_attn.proj h h
+        double_blocks.#D.{img,txt}_attn_qkv h 3h
+        double_blocks.#D.{img,txt}_attn_proj h h
         double_blocks.#D.{img,txt}_mlp.fc1 h m
         double_blocks.#D.{img,txt}_mlp.fc2 m h
         double_blocks.#D.{img,txt}_mod.linear h 6h
@@ -18,8 +18,8 @@ VIDEO_ARCHITECTURES: dict[str, str] = {
         txt_in.t_embedder.mlp.2 h h
         txt_in.c_embedder.linear_1 t h
         txt_in.c_embedder.linear_2 h h
-        txt_in.individual_token_refiner.blocks.#1.self_attn.qkv h 3h
-        txt_in.individual_token_refiner.blocks.#1.self_attn.proj h h
+        txt_in.individual_token_refiner.blocks.#1.self_attn_qkv h 3h
+        txt_in.individual_token_refiner.blocks.#1.self_attn_proj h h
         txt_in.individual_token_refiner.blocks.#1.mlp.fc1 h m
         txt_in.individual_token_refiner.blocks.#1.mlp.fc2 m h
         txt_in.individual_token_refiner.blocks.#1.adaLN_modulation.1 h 2h
@@ -43,7 +43,7 @@ VIDEO_ARCHITECTURES: dict[str, str] = {
         byt5_in.fc3 2048 h
     """,
     "hunyuan_split": """
-        double_blocks.#D.{img,txt}_attn.{q,k,v} h h
+        double_blocks.#D.{img,txt}_attn_{q,k,v} h h
         vision_in.proj.1 1152 1152
         vision_in.proj.3 1152 h
         cond_type_embedding - -
@@ -54,6 +54,8 @@ VIDEO_ARCHITECTURES: dict[str, str] = {
         txt_in.t_embedder.out_layer h h
         txt_in.c_embedder.in_layer t h
         txt_in.c_embedder.out_layer h h
+        txt_in.individual_token_refiner.blocks.#1.self_attn.qkv h 3h
+        txt_in.individual_token_refiner.blocks.#1.self_attn.proj h h
         txt_in.individual_token_refiner.blocks.#1.mlp.0 h m
         txt_in.individual_token_refiner.blocks.#1.mlp.2 m h
     """,

@@ -206,6 +206,11 @@ ROWS: list[Row] = [
     # video models
     Row("HunyuanVideo, kohya's words are FLUX's", "kohya", "lora",
         "double_blocks.0.img_attn_qkv 3072 9216; double_blocks.0.img_mlp.fc1 3072 12288", "hunyuan_video"),
+    Row("HunyuanVideo, diffusion-pipe keeps its underscore", "comfy", "lora",
+        "double_blocks.7.img_attn_qkv 3072 9216", "hunyuan_video"),
+    Row("FLUX.1 has a dot there", "comfy", "lora", "double_blocks.7.img_attn.qkv 3072 9216", "flux1"),
+    Row("no dots, no difference", "kohya", "lora", "double_blocks.7.img_attn.qkv 3072 9216",
+        ["flux1", "hunyuan_video"]),
     Row("HunyuanVideo by its last block", "kohya", "lora",
         "single_blocks.39.linear1 3072 21504", "hunyuan_video"),
     Row("FramePack", "kohya", "lora",
