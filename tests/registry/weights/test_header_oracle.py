@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
+from pathlib import Path
 from typing import Any
 
+import pytest
 import safetensors
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from registry.weights.errors import ContainerError
+from registry.weights.container import Container, open_container
+from registry.weights.errors import ContainerError, Truncated
 from registry.weights.header import DTYPE_BITS, parse_header
 
 # The package ships no types.
@@ -161,3 +165,95 @@ def test_nesting_is_followed_exactly_as_deep_as_the_official_reader_follows_it()
     for depth in (*range(120, 132), 990, 5000):
         nested = "[" * depth + "]" * depth
         agree(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":%s}}' % nested.encode(), 1)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> bytes:
+    """A whole file with several tensors in any order, mostly with one thing about its layout changed."""
+    head: dict[str, Any] = {}
+    at = 0
+    names = draw(st.lists(st.text(max_size=6), unique=True, min_size=1, max_size=6))
+    for name in names:
+        dtype = draw(st.sampled_from(sorted(DTYPE_BITS)))
+        shape = draw(st.lists(st.integers(0, 4), max_size=3))
+        size = (math.prod(shape) * DTYPE_BITS[dtype] + 7) // 8
+        head[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    entry, other = head[draw(st.sampled_from(names))], head[draw(st.sampled_from(names))]
+    if draw(st.booleans()):
+        head["__metadata__"] = draw(st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3))
+    match draw(st.integers(0, 9)):
+        case 0:
+            entry["data_offsets"][draw(st.integers(0, 1))] += draw(st.sampled_from([-1, 1, 8, 2**63, 2**64]))
+        case 1:
+            entry["shape"] = [*entry["shape"], draw(st.sampled_from([0, 1, 2, 2**32, 2**63, 2**64 - 1]))]
+        case 2:
+            entry["dtype"] = draw(st.sampled_from([*sorted(DTYPE_BITS), "f32", "F8", "I4", ""]))
+        case 3:
+            del entry[draw(st.sampled_from(["dtype", "shape", "data_offsets"]))]
+        case 4:
+            entry["data_offsets"] = draw(st.lists(st.integers(0, 40), max_size=4))
+        case 5:
+            at += draw(st.integers(-3, 3))
+        case 6:
+            entry["data_offsets"], other["data_offsets"] = other["data_offsets"], entry["data_offsets"]
+    pairs = draw(st.permutations(list(head.items())))
+    if draw(st.integers(0, 5)) == 0:
+        pairs.append(draw(st.sampled_from(pairs)))
+    raw = "{" + ",".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in pairs) + "}"
+    raw = draw(st.sampled_from(["", " ", "\n"])) + raw + draw(st.sampled_from(["", "   ", "\n", "\0", "x"]))
+    encoded = raw.encode("utf-8", "surrogatepass")
+    length = len(encoded) + (draw(st.sampled_from([-1, 1, 2**63])) if draw(st.integers(0, 9)) == 0 else 0)
+    return struct.pack("<Q", length) + encoded + bytes(max(0, at))
+
+
+def judged(path: Path, content: bytes) -> Container:
+    path.write_bytes(content)
+    return open_container(path)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("oracle") / "a.safetensors"
+
+
+@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(layouts())
+def test_any_layout_is_judged_as_the_official_reader_judges_it(path: Path, content: bytes) -> None:
+    assert judged(path, content).valid == official(content)
+
+
+@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(layouts(), st.data())
+def test_any_damage_is_judged_as_the_official_reader_judges_it(
+    path: Path, content: bytes, data: st.DataObject
+) -> None:
+    spoiled = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(spoiled)))
+        cut = data.draw(st.integers(0, 2))
+        spoiled[at : at + cut] = data.draw(st.binary(max_size=2) | st.sampled_from([b'"', b",", b"}", b"1"]))
+    assert judged(path, bytes(spoiled)).valid == official(bytes(spoiled))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(layouts())
+def test_what_is_read_is_what_the_official_reader_reads(path: Path, content: bytes) -> None:
+    container = judged(path, content)
+    if container.header is None or not container.valid:
+        return
+    theirs = {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in DESERIALIZE(content)}
+    ours = {name: (tensor.dtype, tensor.shape) for name, tensor in container.header.tensors.items()}
+    assert ours == theirs
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(layouts())
+def test_a_file_cut_short_still_tells_what_its_header_says(path: Path, content: bytes) -> None:
+    whole = judged(path, content)
+    if not whole.valid or len(content) == 8 + int.from_bytes(content[:8], "little"):
+        return
+    cut = judged(path, content[:-1])
+    assert isinstance(cut.error, Truncated)
+    assert cut.header is not None and whole.header is not None
+    assert (cut.header.tensors, cut.header.metadata) == (whole.header.tensors, whole.header.metadata)

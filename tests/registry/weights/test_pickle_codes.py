@@ -21,10 +21,13 @@ from hypothesis import strategies as st
 from registry.weights import inspect_file
 from registry.weights.container import second_natures, sniff
 from registry.weights.pickle_codes import imports_as_pickle, starts_as_pickle
+from tests.registry.weights.files import kohya_file, unet_attention, write_shapes
+from tests.registry.weights.polyglots import pickle_polyglot, tar_polyglot, zip_polyglot
 
 # The package ships no types.
 deserialize: Any = safetensors_library.deserialize
 ENTRIES = {"a.lora_up.weight": {"dtype": "F16", "shape": [0, 4], "data_offsets": [0, 0]}}
+ALPHA: dict[str, tuple[int, ...]] = {"lora_unet_x.alpha": ()}
 # Whole opcodes with their arguments.
 CODES = st.sampled_from(
     (
@@ -77,44 +80,6 @@ def test_text_and_pictures_are_no_pickles(content: bytes) -> None:
     assert not starts_as_pickle(content)
 
 
-def safetensors(metadata: str, length: int, data: bytes = b"") -> bytes:
-    """A valid file whose header takes `length` bytes and begins with this metadata text, as it stands."""
-    entry = f'"t":{{"dtype":"U8","shape":[{len(data)}],"data_offsets":[0,{len(data)}]}}'
-    head = f'{{"__metadata__":{{"a":"{metadata}"}},{entry}}}'.encode()
-    return struct.pack("<Q", length) + head.ljust(length) + data
-
-
-def accepted(content: bytes) -> bool:
-    names = [name for name, _ in deserialize(content)]
-    return names == ["t"]
-
-
-def pickle_polyglot() -> bytes:
-    """Safetensors, and a pickle that imports.
-
-    The header's length reads as MARK and BINBYTES, whose 24 bytes swallow the zeros and the JSON up to the
-    metadata's text. There BINPUT swallows the lead byte of U+008C and U+0093, and what is left of them is
-    SHORT_BINUNICODE (32 bytes, the blank says) and STACK_GLOBAL.
-    """
-    code = "q\x8c " + "m" * 32 + "q\x8c " + "n" * 32 + "q\x93."
-    return safetensors(code, int.from_bytes(b"(B\x18\0\0\0\0\0", "little"))
-
-
-def tar_polyglot() -> bytes:
-    """Safetensors, and an old tar archive of one empty member, whose numbers are the metadata's text."""
-    blank = safetensors("0" * 600, 800)
-    sums = sum(blank[:512]) - sum(blank[148:156]) + 8 * 32
-    return blank[:148] + b"%07o " % sums + blank[156:]
-
-
-def zip_polyglot() -> bytes:
-    """Safetensors, whose only tensor is a zip archive."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({}))
-    return safetensors("", 256, target.getvalue())
-
-
 class Imported(Exception):
     """Carries what was asked for, instead of importing it."""
 
@@ -129,11 +94,11 @@ class Recorder(pickle.Unpickler):
     [(pickle_polyglot, "pickle_inside"), (tar_polyglot, "tar_inside"), (zip_polyglot, "zip_inside")],
 )
 def test_a_safetensors_file_that_is_something_else_too_has_an_error_finding(
-    tmp_path: Path, make: Callable[[], bytes], code: str
+    tmp_path: Path, make: Callable[[bytes], bytes], code: str
 ) -> None:
-    content = make()
-    assert accepted(content)
-    path = tmp_path / "a.safetensors"
+    path = write_shapes(tmp_path / "a.safetensors", kohya_file(unet_attention((320, 640), 768)))
+    content = make(path.read_bytes())
+    assert deserialize(content)
     path.write_bytes(content)
     got = inspect_file(path, hashes=False)
     assert got.valid
@@ -142,12 +107,13 @@ def test_a_safetensors_file_that_is_something_else_too_has_an_error_finding(
     ).items()
 
 
-def test_the_made_files_really_are_both() -> None:
+def test_the_made_files_really_are_both(path: Path) -> None:
+    content = write_shapes(path, ALPHA).read_bytes()
     with pytest.raises(Imported, match="mmmm"):
-        Recorder(io.BytesIO(pickle_polyglot())).load()
-    with tarfile.open(fileobj=io.BytesIO(tar_polyglot()), mode="r:") as archive:
+        Recorder(io.BytesIO(pickle_polyglot(content))).load()
+    with tarfile.open(fileobj=io.BytesIO(tar_polyglot(content)), mode="r:") as archive:
         assert len(archive.getmembers()) == 1
-    assert zipfile.is_zipfile(io.BytesIO(zip_polyglot()))
+    assert zipfile.is_zipfile(io.BytesIO(zip_polyglot(content)))
 
 
 @settings(max_examples=200, deadline=None)
