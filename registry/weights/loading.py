@@ -20,6 +20,8 @@ _SHORT = {"oft_r": "r", "ia3_weight": "weight"}
 _PREFIXES = ("hada_", "lokr_", "glora_", "oft_")
 # What an algorithm leaves beside its factors and no formula needs.
 _MARKERS = frozenset({"alpha", "oft_marker"})
+# How much larger than its parts a fused factor may be, for each part.
+_MOST_GROWTH = 8
 # alpha / rank has a meaning for these; for OFT alpha is a constraint, and the others have none.
 _SCALED = frozenset({"lora", "locon", "loha", "lokr", "glora"})
 
@@ -150,6 +152,10 @@ def _fused(
         raise IncompleteModule(f"Module {module.name} adapts parts of a layer that cannot be put together.")
     ranks = [tensors["down"].shape[0] for tensors, _ in parts]
     width = (facts.in_dim or 0) * math.prod(facts.kernel)
+    held = sum(tensors["up"].size for tensors, _ in parts)
+    if (facts.out_dim or 0) * sum(ranks) > _MOST_GROWTH * len(parts) * max(held, 1):
+        # Parts of equal rank grow by their number; only a made-up file has them grow by more.
+        raise IncompleteModule(f"Module {module.name} adapts parts of very unlike ranks.")
     down = np.concatenate(
         [tensors["down"].reshape(rank, width) for (tensors, _), rank in zip(parts, ranks, strict=True)]
     )

@@ -120,6 +120,18 @@ def test_parts_with_a_gap_are_not_applied(tmp_path: Path) -> None:
         load_adapter_modules(write_arrays(tmp_path / "a.safetensors", left))
 
 
+def test_parts_of_very_unlike_ranks_cannot_fill_the_memory(tmp_path: Path) -> None:
+    prefix = "transformer.double_blocks.0.img_attn.qkv"
+    arrays = {
+        f"{prefix}.0.lora_down.weight": numbers(1, 4),
+        f"{prefix}.0.lora_up.weight": numbers(3000, 1),
+        f"{prefix}.1.lora_down.weight": numbers(3000, 4),
+        f"{prefix}.1.lora_up.weight": numbers(1, 3000),
+    }
+    with pytest.raises(IncompleteModule, match="unlike ranks"):
+        load_adapter_modules(write_arrays(tmp_path / "a.safetensors", arrays))
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("feedforward", [False, True])
 def test_pefts_ia3_is_read_as_what_is_added_to_one(tmp_path: Path, feedforward: bool) -> None:
