@@ -163,7 +163,7 @@ def _with_header(
     family = read_family(modules, dialect, declared.family if declared else None, training.trainer)
     if kind == "embedding":
         possible = embedding_families(header.tensors)
-        family = FamilyReading(*possible) if len(possible) == 1 else FamilyReading("unknown", possible)
+        family = FamilyReading(possible[0]) if len(possible) == 1 else FamilyReading("unknown", possible)
     conflict = bases_conflict(declared, family)
     not_finite: list[str] = []
     if modules:
