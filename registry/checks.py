@@ -44,28 +44,28 @@ def assess(version: Version) -> list[Check]:
     readings = latest_inspections(files)
     kept = {check.code: check for check in version.checks.all()}
     for result in _results(version, files, readings, claims):
-        check = kept.get(result.code)
-        if check is None:
-            kept[result.code] = Check.objects.create(
-                version=version,
-                code=result.code,
-                outcome=result.outcome,
-                summary=result.summary[:500],
-                evidence=result.evidence,
-            )
-        elif (check.outcome, check.summary, check.evidence) != (
-            result.outcome,
-            result.summary[:500],
-            result.evidence,
-        ):
-            check.outcome, check.summary = result.outcome, result.summary[:500]
-            check.evidence = result.evidence
-            check.save()
+        kept[result.code] = _keep(version, result, kept.get(result.code))
     if SHEET not in kept:
         kept[SHEET] = Check.objects.create(
             version=version, code=SHEET, outcome=CheckOutcome.TODO, summary="No sheet has been rendered yet."
         )
     return sorted(kept.values(), key=lambda check: check.code)
+
+
+def keep(version: Version, result: Result) -> Check:
+    """Keep the result of a gate that is looked at elsewhere; for whoever finds it."""
+    return _keep(version, result, version.checks.filter(code=result.code).first())
+
+
+def _keep(version: Version, result: Result, check: Check | None) -> Check:
+    found = {"outcome": result.outcome, "summary": result.summary[:500], "evidence": result.evidence}
+    if check is None:
+        return Check.objects.create(version=version, code=result.code, **found)
+    if any(getattr(check, name) != value for name, value in found.items()):
+        for name, value in found.items():
+            setattr(check, name, value)
+        check.save()
+    return check
 
 
 def latest_inspections(files: Sequence[File]) -> dict[str, Inspection]:

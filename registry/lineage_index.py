@@ -1,9 +1,9 @@
 """The first stage of a lineage search: signatures of up to millions of sketches in files, scanned exactly.
 
-A partition holds, for one family, the ids of its sketches, their 512-number signatures (int8), and one bit of each
-number. A search counts differing bits over the whole partition, takes the nearest few thousand and orders these by
-the signatures' inner products. The files follow the rows by id and are built anew from them when lost or
-out of step; docs/decisions/0010 has the measurements behind the choice.
+A partition holds, for one family, the ids of its sketches, their 512-number signatures (int8), and one bit
+of each number. A search counts differing bits over the whole partition, takes the nearest few thousand and
+orders these by the signatures' inner products. The files follow the rows by id and are built anew from them
+when lost or out of step. Measured against other ways in docs/decisions/0010-lineage-index.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
+from registry.errors import KuraError
 from registry.models import Sketch
 from registry.weights.sketch import EDITION, SIGNATURE, Signature
 
@@ -36,6 +37,14 @@ _ROWS_AT_ONCE: Final = 20_000
 # How many of the newest ids are looked up to see whether the files still belong to the database.
 _WITNESSES: Final = 16
 _WORDS: Final = SIGNATURE // 64
+
+
+class LineageIndexUnusable(KuraError):
+    """The index of lineage sketches cannot be read or written; the adapter itself was taken in."""
+
+    code = "lineage_index_unusable"
+    permanent = False
+    next_step = "Free some space under VAR_DIR/lineage, then ingest again or run manage.py lineage --reindex."
 
 
 class Partition:
@@ -124,7 +133,7 @@ def partition(family: str) -> Partition:
 def nearest(signature: Signature, families: Iterable[str], limit: int) -> list[int]:
     """Ids of the sketches nearest to `signature` in these families, at most `limit`, the nearest first.
 
-    The index is brought up to date with the rows first.
+    The index is brought up to date with the rows first. Raises LineageIndexUnusable.
     """
     found: list[tuple[int, float]] = []
     for family in dict.fromkeys(families):
@@ -134,9 +143,18 @@ def nearest(signature: Signature, families: Iterable[str], limit: int) -> list[i
 
 
 def refresh(family: str, *, rebuild: bool = False) -> Partition:
-    """Add the rows that the partition lacks; build it anew when it is of another database or state of it."""
-    here = partition(family)
-    rows = Sketch.objects.filter(family=family, edition=EDITION).order_by("id")
+    """Add the rows that the partition lacks; build it anew when it is of another database or state of it.
+
+    Raises LineageIndexUnusable.
+    """
+    try:
+        return _refreshed(partition(family), family, rebuild)
+    except OSError as error:
+        raise LineageIndexUnusable(f"{error}.") from None
+
+
+def _refreshed(here: Partition, family: str, rebuild: bool) -> Partition:
+    rows = Sketch.objects.filter(family=family, edition=EDITION, modules__gt=0).order_by("id")
     with locked(here.folder):
         if rebuild or not _belongs(here):
             here.clear()
@@ -157,7 +175,7 @@ def _belongs(here: Partition) -> bool:
     return bool(held) and all(bytes(row) == kept.tobytes() for row, kept in held)
 
 
-def _batches(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[Ids, Signatures]]:
+def _batches(rows: Iterable[tuple[int, bytes | memoryview]]) -> Iterator[tuple[Ids, Signatures]]:
     ids: list[int] = []
     raw: list[bytes] = []
     for pk, signature in rows:

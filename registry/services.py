@@ -13,6 +13,8 @@ from registry import scans, storage
 from registry.bases import find_base
 from registry.errors import KuraError
 from registry.licensing.table import find_license
+from registry.lineage import relate
+from registry.lineage_checks import assess_with_kin
 from registry.models import BaseModel, Blob, ClaimKind, Inspection, Version
 from registry.sources import read_source
 from registry.sources.errors import NoAdaptersFound, NotAnAdapter, UnknownBase
@@ -109,6 +111,7 @@ def ingest(
                     decided_base=decided_base,
                 )
                 _note(saved, listed, files, report)
+                _relate(saved, report)
     except storage.StorageFull as error:
         # Every other file would meet the same end; what is stored so far stays.
         report.failed.append(Failure(source, error))
@@ -149,6 +152,15 @@ def _note(saved: Saved, listed: ListedVersion, files: Sequence[StoredFile], repo
                 "sha256": file.blob.sha256,
             }
         )
+
+
+def _relate(saved: Saved, report: Report) -> None:
+    """Find the version's kin, outside the transaction that saved it: the version stays without them too."""
+    try:
+        if relate(saved.version) or saved.changed:
+            assess_with_kin(saved.version)
+    except KuraError as error:
+        report.failed.append(Failure(str(saved.version), error))
 
 
 def _store_files(listed: ListedVersion, report: Report) -> Iterator[StoredFile]:

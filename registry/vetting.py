@@ -15,6 +15,7 @@ from registry import verdicts
 from registry.checks import HARD_GATES, assess
 from registry.errors import KuraError
 from registry.ledger import audit, note_change
+from registry.lineage_checks import LICENSE_CONFLICT, assess_lineage
 from registry.models import Check, CheckOutcome, File, FileState, Review, ReviewAction, Version, Vetting
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ TRANSITIONS: dict[str, tuple[frozenset[str], str]] = {
     ReviewAction.REOPEN: (frozenset({Vetting.REJECTED, Vetting.WITHDRAWN}), Vetting.WAITING),
 }
 NEEDS_REASON = frozenset({ReviewAction.REJECT, ReviewAction.WITHDRAW, ReviewAction.REOPEN})
+# Checks that a reviewer may overrule, with a reason of at least so many characters.
+NEEDS_EXPLANATION = frozenset({LICENSE_CONFLICT})
+SHORTEST_REASON = 3
 
 
 class ReasonRequired(KuraError):
@@ -70,9 +74,11 @@ def review(version: Version, reviewer: User, action: str, reason: str = "") -> R
         raise NotReviewable(f"A version that is {locked.vetting} cannot be taken through {action!r}.")
     if action in NEEDS_REASON and not reason:
         raise ReasonRequired(f"The decision {action!r} needs a reason.")
+    assess_lineage(locked)
     checks = assess(locked)
     if action == ReviewAction.APPROVE:
         _refuse_failed_gates(checks)
+        _refuse_unexplained(checks, reason)
     # A quarantined version comes back to quarantine, not to the queue of those that can be approved.
     if leads_to == Vetting.WAITING and not locked.files.filter(state=FileState.STORED).exists():
         leads_to = Vetting.QUARANTINED
@@ -101,6 +107,14 @@ def _refuse_failed_gates(checks: list[Check]) -> None:
     ]
     if failed:
         raise HardGateFailed("; ".join(f"{check.code}: {check.summary}" for check in failed))
+
+
+def _refuse_unexplained(checks: list[Check], reason: str) -> None:
+    """Some failures may be overruled, but only with a reason that stays on record."""
+    failed = [c for c in checks if c.code in NEEDS_EXPLANATION and c.outcome == CheckOutcome.FAIL]
+    if failed and len(reason) < SHORTEST_REASON:
+        told = "; ".join(f"{check.code}: {check.summary}" for check in failed)
+        raise ReasonRequired(f"Approving this needs a reason of {SHORTEST_REASON} characters or more. {told}")
 
 
 def queue() -> QuerySet[Version]:

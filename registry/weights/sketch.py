@@ -145,7 +145,7 @@ def _projected(change: Change, part: CanonicalPart, name: str) -> Floats:
         up, down = (
             np.asarray(factor, np.float32) for factor in (change.left[part.rows or slice(None)], change.right)
         )
-        return (_thin(left, up) @ _thin(right, down.T).T) / SIDE
+        return (_thin(left, up) @ _thin(right, down.T).T) / np.float32(SIDE)
     whole = np.zeros((SIDE, outputs))
     whole[:, part.rows or slice(None)] = left
     return (change.project(whole, right.astype(np.float64)) / SIDE).astype(np.float32)

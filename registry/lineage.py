@@ -1,0 +1,298 @@
+"""Finds the kin of an adapter by its weights: copies in any disguise, resized ones, merges and parents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from registry import lineage_index
+from registry.errors import KuraError
+from registry.models import Blob, File, FileState, Inspection, Kinship, Relation, Version
+from registry.models import Sketch as SketchRow
+from registry.storage import local_path
+from registry.weights.family_table import SUB_FAMILIES
+from registry.weights.inspection import inspect_file
+from registry.weights.kinship import PARENT, SAME, Composition, Likeness, compose, likeness
+from registry.weights.sketch import EDITION, Sketch, sketch_file
+
+# A version with more weight files than this is a dump of a folder; the first ones are looked at.
+MOST_FILES: Final = 8
+# Adapters are far below; what is above is not read at ingest.
+MOST_BYTES: Final = 8 * 2**30
+_CANDIDATES: Final = 50
+_MOST_KIN: Final = 200
+# An ingredient of little weight counts where all ingredients together explain this much.
+_EXPLAINED: Final = 0.5
+# Any fixed number will do: it names the lock that makes ids of sketches appear in their order.
+_ORDER_LOCK: Final = 0x736B6574
+_CLOSEST_FIRST: Final = {relation: place for place, relation in enumerate(Relation.values)}
+
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A version related to another by its weights, as seen from that other.
+
+    `relation`: same_weights, re_upload, resized, part_of (one was merged from the other) or similar.
+    `cosine` of the two whole changes; `share` of the energy of the other's change that this one explains.
+    """
+
+    version: Version
+    relation: str
+    cosine: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Of which stored adapters a file is made.
+
+    `copies`: (blob, cosine) of what it is itself, under whatever name. `ingredients`: (blob, weight it was
+    merged at, share of the energy, cosine). `residual`: the share that nothing known explains.
+    """
+
+    family: str
+    modules: int
+    copies: tuple[tuple[str, float], ...]
+    ingredients: tuple[tuple[str, float, float, float], ...]
+    residual: float
+
+
+# --- Asking -------------------------------------------------------------------------------------------------
+
+
+def kin_of(version: Version, *, same_adapter: bool = False) -> list[Kin]:
+    """Versions whose weights are related to those of `version`, the closest first; in two queries.
+
+    Versions of the same adapter are left out unless `same_adapter`.
+    """
+    seen: dict[str, tuple[str, float, float]] = {}
+    for blob in version.files.values_list("blob_id", flat=True):
+        seen[blob] = (Relation.SAME_WEIGHTS, 1.0, 1.0)
+    rows = Kinship.objects.filter(blob__in=list(seen)).order_by("-cosine")[:_MOST_KIN]
+    for other, relation, cosine, share in rows.values_list("other_id", "relation", "cosine", "share"):
+        known = seen.get(other)
+        if known is None or _CLOSEST_FIRST[relation] < _CLOSEST_FIRST[known[0]]:
+            seen[other] = (relation, cosine, share)
+    files = File.objects.filter(blob__in=list(seen)).exclude(version=version)
+    if not same_adapter:
+        files = files.exclude(version__adapter=version.adapter_id)
+    closest: dict[int, Kin] = {}
+    for file in files.select_related("version__adapter__creator", "version__terms_profile")[:_MOST_KIN]:
+        kin = Kin(file.version, *seen[file.blob_id])
+        known_kin = closest.get(file.version_id)
+        if known_kin is None or _order(kin) < _order(known_kin):
+            closest[file.version_id] = kin
+    return sorted(closest.values(), key=_order)
+
+
+def _order(kin: Kin) -> tuple[int, float, int]:
+    return (_CLOSEST_FIRST[kin.relation], -kin.cosine, kin.version.pk)
+
+
+def made_of(path: Path) -> Made:
+    """Of which stored adapters the file `path` is made. Raises a WeightsError when it cannot be sketched."""
+    reading = inspect_file(path, hashes=False)
+    sketch = sketch_file(path, reading.family)
+    family = SUB_FAMILIES.get(reading.family, reading.family)
+    rows = _candidates(sketch, _partitions(family, reading.family_candidates), not_blob="")
+    return _made(sketch, family, rows)
+
+
+def made_of_blob(row: SketchRow) -> Made:
+    """Of which other stored adapters a stored one is made."""
+    sketch = Sketch.from_bytes(row.data)
+    return _made(sketch, row.family, _candidates(sketch, _partitions_of(row), not_blob=row.blob_id))
+
+
+def _made(sketch: Sketch, family: str, rows: Sequence[tuple[str, Sketch]]) -> Made:
+    found = [likeness(sketch, other) for _, other in rows]
+    copies = [
+        (rows[at][0], each.cosine) for at, each in enumerate(found) if each.cosine >= SAME and each.certain
+    ]
+    others, composition = _composed(sketch, rows, found)
+    return Made(
+        family,
+        len(sketch.keys),
+        tuple(sorted(copies, key=lambda copy: -copy[1])),
+        tuple(
+            (others[part.index][0], part.weight, part.share, part.cosine) for part in composition.ingredients
+        ),
+        composition.residual,
+    )
+
+
+# --- Keeping ------------------------------------------------------------------------------------------------
+
+
+def relate(version: Version) -> bool:
+    """Sketch the version's files that have no sketch, and note their kin; whether anything was new.
+
+    A file that cannot be sketched gets an empty row, so that it is not tried again. Safe to run twice and in
+    several processes at once. Must not run inside a transaction that takes long: whoever relates another
+    version waits for it. Raises LineageIndexUnusable; what was not noted is tried again by the next run.
+    """
+    files = version.files.filter(state=FileState.STORED, blob__container="safetensors", blob__sketch=None)
+    blobs = list(Blob.objects.filter(files__in=files).distinct().order_by("sha256")[:MOST_FILES])
+    for blob in blobs:
+        _take_up(blob)
+    return bool(blobs)
+
+
+def _take_up(blob: Blob) -> None:
+    """Sketch one blob, and note it with its kin in one step."""
+    reading = Inspection.objects.filter(blob=blob).order_by("-created", "-id").first()
+    family = reading.family if reading else "unknown"
+    values: dict[str, Any] = {"edition": EDITION, "family": SUB_FAMILIES.get(family, family)}
+    try:
+        sketch = sketch_file(local_path(blob), family) if blob.size <= MOST_BYTES else None
+    except KuraError:
+        sketch = None
+    if sketch is None:
+        values |= {"data": b"", "signature": b"", "norm": 0.0, "modules": 0, "skipped": 0}
+    else:
+        values |= {
+            "data": sketch.to_bytes(),
+            "signature": sketch.signature().tobytes(),
+            "norm": sketch.norm,
+            "modules": len(sketch.keys),
+            "skipped": sketch.skipped,
+        }
+    with transaction.atomic():
+        # Ids are given out before commits; the index follows them and must never see 8 before 7. And of two
+        # copies that are taken in at once, the second must see the first.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
+        row, created = SketchRow.objects.get_or_create(blob=blob, defaults=values)
+        if created:
+            note_kin(row)
+
+
+def reindex(progress: Progress = lambda done, total: None) -> tuple[int, dict[str, int]]:
+    """Sketch and relate every version with a file that has no sketch of this edition; build the index anew.
+
+    Returns how many blobs were sketched and the size of each partition.
+    """
+    current = SketchRow.objects.filter(edition=EDITION)
+    SketchRow.objects.exclude(edition=EDITION).delete()
+    before = current.count()
+    files = File.objects.filter(
+        state=FileState.STORED, blob__container="safetensors", blob__sketch=None
+    ).order_by()
+    versions = list(files.values_list("version_id", flat=True).distinct())
+    for done, pk in enumerate(sorted(versions)):
+        progress(done, len(versions))
+        relate(Version.objects.get(pk=pk))
+    families = current.filter(modules__gt=0).order_by("family").values_list("family", flat=True).distinct()
+    partitions = {family: lineage_index.refresh(family, rebuild=True).count for family in families}
+    return current.count() - before, partitions
+
+
+def sketches_of(version: Version) -> list[SketchRow]:
+    """The sketches of the version's files, in their order."""
+    rows = SketchRow.objects.filter(blob__files__version=version, edition=EDITION, modules__gt=0)
+    return list(rows.order_by("blob__files__id").distinct())
+
+
+def note_kin(row: SketchRow) -> list[Kinship]:
+    """Find the kin of one sketched blob and note it from both sides."""
+    if not row.modules:
+        return []
+    sketch = Sketch.from_bytes(row.data)
+    rows = _candidates(sketch, _partitions_of(row), not_blob=row.blob_id)
+    noted = _noted(row.blob_id, sketch, rows)
+    # A parent that comes after its merge completes what the merge is known to be made of.
+    for blob, other in rows:
+        link = noted.get((row.blob_id, blob))
+        if link is not None and link.relation in (Relation.PART_OF, Relation.SIMILAR):
+            known = Kinship.objects.filter(blob=blob).exclude(other=row.blob_id).order_by("-cosine")
+            near = [row.blob_id, *known.values_list("other_id", flat=True)[:_CANDIDATES]]
+            noted |= _noted(blob, other, _sketches(near))
+    Kinship.objects.bulk_create(
+        noted.values(),
+        update_conflicts=True,
+        unique_fields=["blob", "other"],
+        update_fields=["relation", "cosine", "share"],
+    )
+    return [link for (blob, _), link in noted.items() if blob == row.blob_id]
+
+
+def _noted(blob: str, sketch: Sketch, rows: Sequence[tuple[str, Sketch]]) -> dict[tuple[str, str], Kinship]:
+    """Rows of kinship between `blob` and each of `rows` that is certain, from both sides."""
+    found = [likeness(sketch, other) for _, other in rows]
+    others, composition = _composed(sketch, rows, found)
+    parts = {others[part.index][0]: part.share for part in composition.ingredients}
+    ranks = _ranks([blob, *(name for name, _ in rows)])
+    digests = dict(Blob.objects.filter(pk__in=[blob, *(n for n, _ in rows)]).values_list("sha256", "autov3"))
+    noted: dict[tuple[str, str], Kinship] = {}
+    for (name, _), alike in zip(rows, found, strict=True):
+        if not alike.certain:
+            continue
+        explained = name in parts and 1.0 - composition.residual >= _EXPLAINED
+        if alike.cosine >= SAME:
+            same = digests[blob] and digests[blob] == digests[name]
+            resized = None not in (ranks.get(blob), ranks.get(name)) and ranks[blob] != ranks[name]
+            relation = Relation.SAME_WEIGHTS if same else Relation.RESIZED if resized else Relation.RE_UPLOAD
+        elif alike.cosine >= PARENT or explained:
+            relation = Relation.PART_OF
+        else:
+            relation = Relation.SIMILAR
+        whole = alike.cosine**2
+        for one, other, share in ((blob, name, parts.get(name, whole)), (name, blob, whole)):
+            noted[one, other] = Kinship(
+                blob_id=one, other_id=other, relation=relation, cosine=alike.cosine, share=share
+            )
+    return noted
+
+
+def _composed(
+    sketch: Sketch, rows: Sequence[tuple[str, Sketch]], found: Sequence[Likeness]
+) -> tuple[list[tuple[str, Sketch]], Composition]:
+    """The candidates that are no copies of `sketch` nor of each other, and what it is made of among them."""
+    others: list[tuple[str, Sketch]] = []
+    for row, alike in zip(rows, found, strict=True):
+        if not alike.certain or alike.cosine >= SAME:
+            continue
+        if all(likeness(row[1], kept).cosine < SAME for _, kept in others):
+            others.append(row)
+    return others, compose(sketch, [other for _, other in others])
+
+
+def _candidates(sketch: Sketch, families: Iterable[str], not_blob: str) -> list[tuple[str, Sketch]]:
+    ids = lineage_index.nearest(sketch.signature(), families, _CANDIDATES + 1)
+    rows = SketchRow.objects.filter(pk__in=ids, edition=EDITION).exclude(blob=not_blob)
+    found = {
+        pk: (blob, Sketch.from_bytes(data)) for pk, blob, data in rows.values_list("pk", "blob_id", "data")
+    }
+    return [found[pk] for pk in ids if pk in found]
+
+
+def _sketches(blobs: Sequence[str]) -> list[tuple[str, Sketch]]:
+    rows = SketchRow.objects.filter(blob__in=blobs, edition=EDITION, modules__gt=0).order_by("id")
+    return [(blob, Sketch.from_bytes(data)) for blob, data in rows.values_list("blob_id", "data")]
+
+
+def _partitions(family: str, candidates: Iterable[str]) -> list[str]:
+    """Where kin may be: a file whose family is undecided may be of any of its candidates."""
+    if family != "unknown":
+        return [family, "unknown"]
+    return ["unknown", *sorted({SUB_FAMILIES.get(each, each) for each in candidates})]
+
+
+def _partitions_of(row: SketchRow) -> list[str]:
+    if row.family != "unknown":
+        return _partitions(row.family, ())
+    reading = Inspection.objects.filter(blob=row.blob_id).order_by("-created", "-id").first()
+    return _partitions(row.family, (reading.data.get("family_candidates") or ()) if reading else ())
+
+
+def _ranks(blobs: Sequence[str]) -> dict[str, int | None]:
+    """The largest rank in each blob, by its newest inspection."""
+    rows = Inspection.objects.filter(blob__in=blobs).order_by("created", "id")
+    return dict(rows.values_list("blob_id", "rank_max"))

@@ -1,0 +1,145 @@
+"""Writes what lineage means for vetting: a version's kin, and copies with looser terms than their twin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from registry.checks import Result, keep
+from registry.ledger import audit
+from registry.lineage import Kin, kin_of
+from registry.models import Check, CheckOutcome, Relation, TermsProfile, Version
+from registry.verdicts import UNRECOGNIZED, profile_of
+from registry.version_diff import ActChange, compare_profiles
+
+LICENSE_CONFLICT: Final = "license_conflict"
+LINEAGE: Final = "lineage"
+# The whole of these kin is in the version, so that their terms must bind it too.
+_COPIES: Final = frozenset({Relation.SAME_WEIGHTS, Relation.RE_UPLOAD, Relation.RESIZED})
+_SHOWN: Final = 20
+_MOST_ASSESSED: Final = 50
+# Under whose license the bases of two copies are put when neither is known: one that forbids nothing.
+_NEUTRAL: Final[dict[str, Any]] = {"base_model": None, "base_license": "CC0-1.0", "components": []}
+
+
+def assess_lineage(version: Version) -> list[Check]:
+    """Look at the kin of the version and keep what follows as checks; none where nothing was ever found."""
+    kin = kin_of(version)
+    codes = [LINEAGE, LICENSE_CONFLICT]
+    held = dict(version.checks.filter(code__in=codes).values_list("code", "outcome"))
+    failed_before = held.get(LICENSE_CONFLICT) == CheckOutcome.FAIL
+    results = []
+    if kin or LINEAGE in held:
+        results.append(_lineage(kin))
+    conflict = _license_conflict(version, kin)
+    if conflict.outcome != CheckOutcome.OK or LICENSE_CONFLICT in held:
+        results.append(conflict)
+    checks = [keep(version, result) for result in results]
+    if conflict.outcome == CheckOutcome.FAIL and not failed_before:
+        twins = [each["version"] for each in conflict.evidence["conflicts"]]
+        audit("system", LICENSE_CONFLICT, f"version:{version.pk}", twins=twins)
+    return checks
+
+
+def assess_with_kin(version: Version) -> None:
+    """Assess the version and its kin: the looser of two copies is at fault, whichever came first."""
+    assess_lineage(version)
+    for kin in kin_of(version)[:_MOST_ASSESSED]:
+        assess_lineage(kin.version)
+
+
+def _lineage(kin: Sequence[Kin]) -> Result:
+    if not kin:
+        return Result(LINEAGE, CheckOutcome.OK, "No other adapter here shares its weights.")
+    shown = [f"{each.relation} of {each.version} ({each.cosine:.2f})" for each in kin[:3]]
+    more = f" and {len(kin) - 3} more" if len(kin) > 3 else ""
+    evidence = {
+        "kin": [
+            {
+                "version": each.version.pk,
+                "adapter": each.version.adapter_id,
+                "relation": each.relation,
+                "cosine": round(each.cosine, 4),
+                "share": round(each.share, 4),
+            }
+            for each in kin[:_SHOWN]
+        ]
+    }
+    return Result(LINEAGE, CheckOutcome.OK, f"Shares weights: {'; '.join(shown)}{more}.", evidence)
+
+
+def _license_conflict(version: Version, kin: Sequence[Kin]) -> Result:
+    """Fails when a copy by somebody else states stricter terms: they are not this uploader's to loosen."""
+    mine = _profile(version)
+    found: list[tuple[Kin, list[ActChange]]] = []
+    for twin in kin:
+        if twin.relation not in _COPIES or _one_author(version, twin.version):
+            continue
+        if looser := looser_acts(_profile(twin.version), mine):
+            found.append((twin, looser))
+    if not found:
+        return Result(LICENSE_CONFLICT, CheckOutcome.OK, "No copy of these weights has stricter terms.")
+    twin, acts = found[0]
+    text = (
+        f"{twin.relation} of {twin.version} (version {twin.version.pk}, cosine {twin.cosine:.2f}), "
+        f"with looser terms for {', '.join(change.act for change in acts)}."
+    )
+    evidence = {
+        "conflicts": [
+            {
+                "version": twin.version.pk,
+                "adapter": twin.version.adapter_id,
+                "relation": twin.relation,
+                "cosine": round(twin.cosine, 4),
+                "terms": {"ours": _stated(mine), "theirs": _stated(_profile(twin.version))},
+                "acts": [
+                    {"act": change.act, "ours": change.after.as_dict(), "theirs": change.before.as_dict()}
+                    for change in acts
+                ],
+            }
+            for twin, acts in found[:_SHOWN]
+        ]
+    }
+    return Result(LICENSE_CONFLICT, CheckOutcome.FAIL, text, evidence)
+
+
+def looser_acts(theirs: TermsProfile, mine: TermsProfile) -> list[ActChange]:
+    """Acts that `mine` grants and `theirs` does not, or with fewer conditions, each on the same base.
+
+    Only what the two adapters' own terms say is compared. Terms that state nothing, or are silent on an act,
+    contradict nothing; stated terms that could not be recognized may.
+    """
+    if not _states(theirs) or not _states(mine):
+        return []
+    base = next((profile.terms for profile in (theirs, mine) if profile.terms["base_license"]), _NEUTRAL)
+    same = {key: base[key] for key in _NEUTRAL} | {"base_conflict": None, "rights": "cleared", "overlays": []}
+    unread = UNRECOGNIZED in re.findall(r"[^\s()]+", theirs.terms["license"] or "")
+    one, other = (
+        TermsProfile(terms=same | {key: profile.terms[key] for key in ("license", "civitai")})
+        for profile in (theirs, mine)
+    )
+    return [
+        change
+        for change in compare_profiles(one, other, {})
+        if change.direction == "looser"
+        and change.after.outcome in ("allowed", "conditional")
+        and (change.before.outcome != "unknown" or unread)
+    ]
+
+
+def _profile(version: Version) -> TermsProfile:
+    return version.terms_profile or profile_of(version)
+
+
+def _states(profile: TermsProfile) -> bool:
+    return profile.terms["license"] is not None or profile.terms["civitai"] is not None
+
+
+def _stated(profile: TermsProfile) -> dict[str, Any]:
+    return {key: profile.terms[key] for key in ("license", "civitai")}
+
+
+def _one_author(one: Version, other: Version) -> bool:
+    creator = one.adapter.creator_id
+    return creator is not None and creator == other.adapter.creator_id
