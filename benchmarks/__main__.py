@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import digests, statistics
+from benchmarks import digests, inspect, lineage, rescan, statistics
 from benchmarks.harness import Row, report
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"digests": digests.run, "statistics": statistics.run}
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "digests": digests.run,
+    "inspect": inspect.run,
+    "lineage": lineage.run,
+    "rescan": rescan.run,
+    "statistics": statistics.run,
+}
 
 
 def main(names: list[str]) -> int:

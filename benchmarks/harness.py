@@ -43,6 +43,12 @@ def at_most(id: str, value: float, unit: str, *, target: float) -> Row:
     return Row(id, value, unit, target=target, met=value <= target)
 
 
+def at_most_times(id: str, value: float, unit: str, *, against: float, target: float) -> Row:
+    """A row that is met when ours is no more than `target` times theirs."""
+    ratio = value / against
+    return Row(id, value, unit, against, ratio, target, ratio <= target)
+
+
 def seconds_of(work: Callable[[], object]) -> float:
     """Wall time of one call."""
     start = time.perf_counter()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from blake3 import blake3
 from .container import FORMAT_HEADER_LIMIT
 from .errors import Unreadable
 
-BLOCK = 4 * 1024 * 1024
+BLOCK = 1024 * 1024
+# So many blocks may wait for the slowest of the digests.
+_UNDER_WAY = 8
 _AUTOV1_FROM, _AUTOV1_TO, _AUTOV1_LEAST = 0x100000, 0x110000, 0x200000
 _AUTOV3_HEADER_LIMIT = 16 * 1024 * 1024
 # Below this a thread costs more than it saves.
@@ -54,9 +57,10 @@ class Digests:
 class Digester:
     """Takes a file's bytes in order, as they pass by, and ends in its `Digests`.
 
-    Use it as a context manager, or call `finish`; both end its threads. Blocks of 1 to 4 MiB are best: the
-    two SHA-256 run in a thread each (hashlib lets go of the interpreter), BLAKE3 and CRC-32 in the
-    caller's.
+    Use it as a context manager, or call `finish`; both end its threads. Blocks of 1 MiB are best. The two
+    SHA-256 are the work: each has a thread, BLAKE3 and CRC-32 share a third (all let go of the
+    interpreter), and a few blocks may be under way at once, so that no thread waits for another while
+    there is work.
     """
 
     def __init__(self) -> None:
@@ -68,8 +72,8 @@ class Digester:
         self._crc = 0
         self._start = b""
         self._data_from: int | None = None
-        self._threads: ThreadPoolExecutor | None = None
-        self._pending: list[Future[None]] = []
+        self._threads: list[ThreadPoolExecutor] = []
+        self._pending: deque[list[Future[None]]] = deque()
 
     def __enter__(self) -> Digester:
         return self
@@ -81,31 +85,40 @@ class Digester:
 
     def update(self, block: bytes | bytearray | memoryview) -> None:
         """Take the next bytes. `bytes` may still be being hashed on return; a mutable buffer never is."""
-        if not block:
+        self._take(memoryview(block))
+        self._wait(_UNDER_WAY if isinstance(block, bytes) else 0)
+
+    def _take(self, view: memoryview) -> None:
+        """Take the next bytes; they may be read until `_wait`."""
+        if not view:
             return
-        view = memoryview(block)
-        at, end = self._size, self._size + len(view)
+        at, self._size = self._size, self._size + len(view)
         self._read_start(view)
-        self._wait()
         # Until the header's length is known every byte belongs to it.
         skip = len(view) if self._data_from is None else max(0, self._data_from - at)
-        if len(view) >= _THREADED_FROM:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(2, thread_name_prefix="digest")
-            self._pending = [
-                self._threads.submit(self._whole.update, view),
-                self._threads.submit(self._data.update, view[skip:]),
-            ]
-        else:
+        if len(view) < _THREADED_FROM:
+            # In order: what is under way came before.
+            self._wait(0)
             self._whole.update(view)
             self._data.update(view[skip:])
-        if at < _AUTOV1_TO and end > _AUTOV1_FROM:
+            self._update_rest(view, at)
+            return
+        if not self._threads:
+            self._threads = [ThreadPoolExecutor(1, thread_name_prefix="digest") for _ in range(3)]
+        whole, data, rest = self._threads
+        self._pending.append(
+            [
+                whole.submit(self._whole.update, view),
+                data.submit(self._data.update, view[skip:]),
+                rest.submit(self._update_rest, view, at),
+            ]
+        )
+
+    def _update_rest(self, view: memoryview, at: int) -> None:
+        if at < _AUTOV1_TO and at + len(view) > _AUTOV1_FROM:
             self._autov1.update(view[max(0, _AUTOV1_FROM - at) : _AUTOV1_TO - at])
         self._blake3.update(view)
         self._crc = zlib.crc32(view, self._crc)
-        self._size = end
-        if not isinstance(block, bytes):
-            self._wait()
 
     def finish(self) -> Digests:
         """The digests of everything taken so far."""
@@ -137,26 +150,37 @@ class Digester:
         length = int.from_bytes(self._start, "little")
         return len(self._start) == 8 and length <= FORMAT_HEADER_LIMIT and 8 + length <= self._size
 
-    def _wait(self) -> None:
-        for future in self._pending:
-            future.result()
-        self._pending = []
+    def _wait(self, most: int) -> None:
+        """Wait until at most `most` blocks are under way."""
+        while len(self._pending) > most:
+            for future in self._pending.popleft():
+                future.result()
 
     def _stop(self) -> None:
         try:
-            self._wait()
+            self._wait(0)
         finally:
-            if self._threads is not None:
-                self._threads.shutdown()
-                self._threads = None
+            for thread in self._threads:
+                thread.shutdown()
+            self._threads = []
 
 
 def digest_file(path: str | os.PathLike[str], *, block: int = BLOCK) -> Digests:
     """The digests of the file `path`, read once. Raises Unreadable."""
+    # Buffers are used again and again: to get new memory from the system costs as much as to read.
+    buffers: list[memoryview] = []
+    number = 0
     try:
         with Path(path).open("rb", buffering=0) as file, Digester() as digester:
-            while piece := file.read(block):
-                digester.update(piece)
-            return digester.finish()
+            while True:
+                if number == len(buffers) <= _UNDER_WAY:
+                    buffers.append(memoryview(bytearray(block)))
+                buffer = buffers[number]
+                read = file.readinto(buffer)
+                if not read:
+                    return digester.finish()
+                digester._take(buffer[:read])
+                digester._wait(_UNDER_WAY)
+                number = (number + 1) % (_UNDER_WAY + 1)
     except OSError as error:
         raise Unreadable(f"{error.strerror or 'It could not be read'}.") from None
