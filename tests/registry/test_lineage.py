@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 from registry import lineage, lineage_index, vetting
 from registry.lineage import kin_of
 from registry.lineage_checks import looser_acts
+from registry.lineage_partition import Partition, locked
 from registry.models import AuditEvent, Blob, Check, Kinship, Sketch, TermsProfile, Version
 from registry.services import ingest
 from tests.factories import UserFactory
@@ -322,7 +323,7 @@ def test_a_lost_or_foreign_index_is_built_anew(tmp_path: Path, index: Path) -> N
     here.clear()
     assert lineage_index.nearest(wanted, ["sd1"], 5) == [row.pk]
     # The files of another database: an id of ours with somebody else's signature.
-    with lineage_index.locked(here.folder):
+    with locked(here.folder):
         here.clear()
         here.append(np.array([row.pk], np.int64), -wanted[None])
     assert lineage_index.nearest(wanted, ["sd1"], 5) == [row.pk]
@@ -345,7 +346,7 @@ def test_the_first_stage_finds_what_a_full_scan_finds(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     vectors = random.normal(size=(30_000, 512)).astype(np.float32)
     signatures = np.clip(np.rint(vectors * 22), -127, 127).astype(np.int8)
-    partition = lineage_index.Partition(tmp_path / "p")
+    partition = Partition(tmp_path / "p")
     for at in range(0, len(signatures), 12_000):
         ids = np.arange(at, min(at + 12_000, len(signatures))) + 1
         partition.append(ids, signatures[at : at + 12_000])
