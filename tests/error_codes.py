@@ -14,11 +14,13 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
 SECTIONS = {
     "registry.sources": "Taking adapters in",
     "registry.storage": "Storage",
+    "registry.lineage_index": "Storage",
     "registry.weights": "Reading weights",
     "registry.licensing": "Licenses and verdicts",
     "registry.vetting": "Review",
     "registry.jobs": "Jobs",
     "registry": "Commands",
+    "inference.converter_errors": "Converting and extracting",
     "inference": "Sheets",
     "catalog": "Searching and downloading",
     "config": "Set-up and database",
