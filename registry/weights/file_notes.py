@@ -140,6 +140,5 @@ def _whole_model(kind: str, metadata: Mapping[str, str], file_name: str) -> Note
     return "full_checkpoint", "info", told
 
 
-
 def _true(value: Any) -> bool:
     return str(value).lower() in ("true", "1")
