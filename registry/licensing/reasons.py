@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from registry.licensing.wording import gettext_noop
+from registry.messages import gettext_noop
 
 
 @dataclass(frozen=True)

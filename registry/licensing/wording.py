@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-
-def gettext_noop(text: str) -> str:
-    """Marks a text for `makemessages` without importing Django; pages translate it when they show it."""
-    return text
-
+from registry.messages import gettext_noop
 
 # act -> (label, one sentence)
 ACT_WORDING: Final[dict[str, tuple[str, str]]] = {
