@@ -51,6 +51,8 @@ CHECKS: Final[dict[str, str | Promise]] = {
     "license_known": _("The license is known"),
     "material_rights": _("Rights in the material"),
     "sheet": _("Comparison sheet"),
+    "lineage": _("Other adapters with these weights"),
+    "license_conflict": _("Terms agree with those of its copies"),
 }
 
 CONFIDENCES: Final[dict[str, str | Promise]] = {
@@ -75,6 +77,8 @@ CHECK_SENTENCES: Final = (
     gettext_noop("Nobody has looked at the rights in the training material."),
     gettext_noop("The comparison sheet shows nothing that stands out."),
     gettext_noop("The comparison sheet is not rendered yet."),
+    gettext_noop("No other adapter here shares its weights."),
+    gettext_noop("No copy of these weights has stricter terms."),
 )
 
 FAMILIES: Final[dict[str, str]] = {

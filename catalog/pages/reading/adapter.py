@@ -10,6 +10,7 @@ from typing import Any
 from django.http import Http404
 from django.utils.translation import gettext as _
 
+from catalog.pages.reading.evidence import ShownCheck, show_checks
 from catalog.pages.reading.facts import Fact, facts_of
 from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
 from inference.models import Sheet, SheetState
@@ -18,7 +19,6 @@ from registry.models import (
     AliasHost,
     AuditEvent,
     BaseModelAlias,
-    Check,
     File,
     FileState,
     Inspection,
@@ -66,7 +66,7 @@ class AdapterPage:
     files: list[File]
     inspections: dict[str, Inspection]
     claims: list[TermsClaim]
-    checks: list[Check]
+    checks: list[ShownCheck]
     sheets: list[Sheet]
     grid: Grid | None
     findings: list[Finding]
@@ -86,6 +86,11 @@ class AdapterPage:
     def inspection(self) -> Inspection | None:
         """What the bytes of the main file say."""
         return self.inspections.get(self.main_file.blob_id) if self.main_file else None
+
+    @property
+    def contested(self) -> bool:
+        """Whether a copy with stricter terms was found, so that approving needs a reason."""
+        return any(each.contested for each in self.checks)
 
     @property
     def sheet(self) -> Sheet | None:
@@ -130,7 +135,7 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         files=files,
         inspections=inspections,
         claims=claims,
-        checks=sorted(version.checks.all()[:MOST], key=_check_order),
+        checks=show_checks(version.checks.all()[:MOST]),
         sheets=sheets,
         grid=read_grid(sheets[0]) if sheets else None,
         findings=findings_of(sheets[0]) if sheets else [],
@@ -174,11 +179,6 @@ def _choose(versions: list[Version], version_id: int | None) -> Version:
     if not versions:
         raise Http404(_("The adapter has no version yet."))
     return next((each for each in versions if each.vetting == Vetting.APPROVED), versions[0])
-
-
-def _check_order(check: Check) -> tuple[int, str]:
-    """What needs a look comes first."""
-    return ({"fail": 0, "warn": 1, "todo": 2}.get(check.outcome, 3), check.code)
 
 
 def _repository(version: Version) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,8 +94,13 @@ def claim_text(claim: TermsClaim) -> str:
     if value is None:
         return claim.wording or _("Nothing stated")
     if isinstance(value, dict):
-        return "; ".join(f"{_flag_name(key)}: {_flag(each)}" for key, each in value.items()) or claim.wording
+        return flags_text(value) or claim.wording
     return str(value)
+
+
+def flags_text(flags: Mapping[str, Any]) -> str:
+    """Civitai's permission flags in one line."""
+    return "; ".join(f"{_flag_name(key)}: {_flag(each)}" for key, each in flags.items())
 
 
 def _flag_name(key: str) -> str:
