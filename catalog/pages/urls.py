@@ -7,7 +7,7 @@ from django.urls import path
 
 from catalog.pages import preferences
 from catalog.pages.views.account import SignIn
-from catalog.pages.views.adapter import adapter
+from catalog.pages.views.adapter import adapter, compare
 from catalog.pages.views.browse import browse
 from catalog.pages.views.home import home
 from catalog.pages.views.licenses import license_page, licenses
@@ -20,6 +20,7 @@ urlpatterns = [
     path("", home, name="home"),
     path("browse/", browse, name="browse"),
     path("adapters/<int:pk>/", adapter, name="adapter"),
+    path("adapters/<int:pk>/compare/", compare, name="compare"),
     path("sheets/<int:pk>/", sheet, name="sheet"),
     path("review/", review, name="review"),
     path("review/<int:pk>/", review, name="review-version"),

@@ -9,11 +9,11 @@ from typing import Any
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
-from catalog.pages import words
+from catalog.pages import training_words, weight_words, words
 from catalog.pages.preferences import theme_of
 
 register = template.Library()
@@ -116,6 +116,12 @@ def short_digests(text: str) -> str:
 
 
 @register.filter
+def breakable(text: str) -> SafeString:
+    """A long list that may be broken after each comma; copied, it is the text as it was."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split("(?<=,)", text)))
+
+
+@register.filter
 def pretty(value: Any) -> str:
     """JSON for people: indented, any script readable."""
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
@@ -138,3 +144,28 @@ def check_icon(outcome: str) -> str:
     """The shape that goes with the outcome of a check or the tone of a finding."""
     shapes = {"ok": "allowed", "note": "info", "warn": "conditional", "todo": "unknown", "fail": "forbidden"}
     return shapes.get(outcome, "unknown")
+
+
+@register.filter
+def relation_word(code: str) -> str:
+    """How two adapters are related: re_upload -> Re-upload."""
+    return weight_words.relation(code)
+
+
+@register.filter
+def direction_word(code: str) -> str:
+    """Which way an act went from one version to the next."""
+    return weight_words.direction(code)
+
+
+@register.filter
+def standing_word(code: str) -> str:
+    """How a number of the scorecard stands to its usual range."""
+    return training_words.standing(code)
+
+
+@register.filter
+def standing_icon(code: str) -> str:
+    """The shape that goes with a standing, so that color is never alone."""
+    shapes = {"good": "allowed", "low": "conditional", "high": "conditional", "noted": "info"}
+    return shapes.get(code, "unknown")

@@ -115,6 +115,7 @@ def test_a_new_condition_is_tighter_though_the_outcome_has_the_same_name(
 def test_the_claims_behind_it_come_with_their_dates_and_sources(pair: tuple[Version, Version]) -> None:
     before = ClaimFactory.create(version=pair[0], value="MIT")
     ClaimFactory.create(version=pair[1], value="CC-BY-NC-4.0", standing="decided", snapshot=None)
+    assert before.snapshot is not None
     changes = {change.standing: change.as_dict() for change in between(*pair).claims}
     assert changes["declared"]["after"] == []
     [said] = changes["declared"]["before"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from catalog.pages.forms import chosen_act, stated_facts
 from catalog.pages.gate import page
@@ -12,8 +17,16 @@ from catalog.pages.reading.adapter import AdapterPage, download_of, read_adapter
 from catalog.pages.reading.cards import kind_of
 from catalog.pages.reading.grid import effect_of, recommended_weight
 from catalog.pages.reading.rights import read_rights
+from catalog.pages.reading.scorecard import read_scorecard
+from catalog.pages.reading.similar import read_similar
+from catalog.pages.reading.training import read_training
 from catalog.pages.reading.usage import Usage, usage_of
+from catalog.pages.reading.versions import read_comparison
+from catalog.pages.reading.weights import read_weights
+from registry.analysis import request_diff
 from registry.licensing import ACTS
+from registry.models import Version
+from registry.version_diff import neighbors
 
 MOST_REASONS = 12
 
@@ -26,6 +39,8 @@ def adapter(request: HttpRequest, pk: int) -> HttpResponse:
     facts, facts_form = stated_facts(request.GET)
     rights = read_rights(shown.version, facts)
     inspection = shown.inspection
+    data = inspection.data if inspection else {}
+    compared = _compared(request, shown)
     context = {
         "page": shown,
         "act": ACTS[act],
@@ -40,15 +55,52 @@ def adapter(request: HttpRequest, pk: int) -> HttpResponse:
         "kind": kind_of(inspection.algorithm, inspection.rank_max) if inspection else "",
         "strip": shown.grid.strip(2) if shown.grid and shown.has_pictures else [],
         "effect": effect_of(shown.sheet),
+        "weights": read_weights(shown.version, shown.main_file, data.get("rank")),
+        "training": read_training(shown.version, data),
+        "score": read_scorecard(shown.version, shown.versions, data),
+        "compared": compared,
+        "comparison": read_comparison(shown.version, compared, facts) if compared else None,
+        "similar": read_similar(shown.version, act, facts),
         "section": "browse",
     }
     return render(request, "pages/adapter.html", context)
 
 
+@page
+@login_required
+@require_POST
+def compare(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have the weights of two versions compared, then show them side by side."""
+    wanted = [_id(request.POST.get(name, "")) for name in ("version", "compare")]
+    versions = {each.pk: each for each in Version.objects.filter(adapter=pk, pk__in=wanted)}
+    if len(versions) < 2:
+        raise Http404(_("The adapter has no such version."))
+    one, other = wanted
+    request_diff(versions[one], versions[other])
+    asked = urlencode({"version": one, "compare": other, "act": chosen_act(request.POST)})
+    return redirect(f"{reverse('pages:adapter', args=[pk])}?{asked}#versions")
+
+
+def _compared(request: HttpRequest, shown: AdapterPage) -> Version | None:
+    """The version to compare with: the one asked for, else the one before; None where there is none."""
+    raw = request.GET.get("compare", "")
+    if not raw:
+        return neighbors(shown.version, shown.versions)[0]
+    wanted = _id(raw)
+    if wanted == shown.version.pk:
+        return None
+    found = next((each for each in shown.versions if each.pk == wanted), None)
+    if found is None:
+        raise Http404(_("The adapter has no such version."))
+    return found
+
+
 def _version_id(request: HttpRequest) -> int | None:
     raw = request.GET.get("version", "")
-    if not raw:
-        return None
+    return _id(raw) if raw else None
+
+
+def _id(raw: str) -> int:
     if not (raw.isascii() and raw.isdigit() and len(raw) <= 18):
         raise Http404(_("The adapter has no such version."))
     return int(raw)

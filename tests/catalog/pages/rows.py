@@ -18,6 +18,8 @@ from inference.services import record_check
 from registry.licensing import BASE_MODELS, LICENSES
 from registry.models import (
     Adapter,
+    Analysis,
+    AnalysisState,
     BaseModel,
     Blob,
     ClaimKind,
@@ -123,6 +125,46 @@ def make_file(version: Version, name: str, algorithm: str = "lora", rank: int = 
         },
     )
     return blob
+
+
+def make_analysis(blob: Blob, **changes: Any) -> Analysis:
+    """What a worker would have measured in the blob: most of the change in the output blocks."""
+    shares = {"IN01": 0.05, "IN04": 0.15, "M00": 0.1, "OUT03": 0.4, "OUT05": 0.3, "OUT11": 0.0}
+    data = {
+        "modules": 192,
+        "frobenius": 12.5,
+        "spectral": 3.25,
+        "effective_rank": {"min": 2.0, "median": 6.0, "max": 9.0},
+        "zero": [],
+        "not_finite": [],
+        "needs_base": False,
+        "layout": "17",
+        "blocks": [
+            {
+                "name": name,
+                "modules": 12,
+                "frobenius": 10 * share,
+                "spectral": 3 * share,
+                "effective_rank": 6.0,
+                "share": share,
+            }
+            for name, share in shares.items()
+        ],
+        "profile": [
+            {"part": part, "share": share} for part, share in (("IN", 0.2), ("MID", 0.1), ("OUT", 0.7))
+        ],
+        "presets": [
+            {
+                "code": "calm_face",
+                "layout": "17",
+                "lbw": "1,0.3,1",
+                "why": "",
+                "elements": ["OUT03", "OUT05"],
+                "share": 0.7,
+            }
+        ],
+    } | changes
+    return Analysis.objects.create(blob=blob, edition="test", state=AnalysisState.DONE, data=data)
 
 
 def make_base(slug: str) -> BaseModel:
