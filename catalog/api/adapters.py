@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django_filters.rest_framework import CharFilter, FilterSet
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
@@ -25,11 +26,19 @@ from catalog.api.serializers import (
     FacetsSerializer,
     VersionSerializer,
 )
+from catalog.api.weights import DiffSerializer, KinSerializer, WeightsSerializer, diff_of, weights_of
+from catalog.errors import BadQuery
 from catalog.search import SearchHit, SearchQuery, search
+from registry.lineage import kin_of
 from registry.models import Adapter, Check, Version
+from registry.version_diff import neighbors
 
 # An adapter shows so many of its newest versions; versions/?adapter=ID lists all.
 VERSIONS_SHOWN = 100
+
+AGAINST = OpenApiParameter(
+    "against", OpenApiTypes.INT, description="Another version of the adapter; else the one before this one."
+)
 
 _page = inline_serializer(
     "AdapterPage",
@@ -98,6 +107,43 @@ class Versions(RetrieveModelMixin, ListViewSet):
         """The gates of the version's vetting, each with its outcome and reason."""
         version = get_object_or_404(whole_versions(), pk=pk)
         return Response(CheckSerializer(Check.objects.filter(version=version), many=True).data)
+
+    @extend_schema(responses=WeightsSerializer, filters=False)
+    @action(detail=True, pagination_class=None)
+    def weights(self, request: Request, pk: int) -> Response:
+        """Where the version's change sits and how large it is, and its training beside the usual ranges."""
+        version = get_object_or_404(Version.objects.select_related("adapter"), pk=pk)
+        return Response(WeightsSerializer(weights_of(version)).data)
+
+    @extend_schema(responses=DiffSerializer, parameters=[AGAINST], filters=False)
+    @action(detail=True, pagination_class=None)
+    def diff(self, request: Request, pk: int) -> Response:
+        """What changed between this version and another one of its adapter: weights, metadata and terms."""
+        version = get_object_or_404(Version.objects.select_related("adapter", "terms_profile"), pk=pk)
+        return Response(DiffSerializer(diff_of(version, _against(request, version))).data)
+
+    @extend_schema(responses=KinSerializer(many=True), filters=False)
+    @action(detail=True, pagination_class=None)
+    def similar(self, request: Request, pk: int) -> Response:
+        """Versions of other adapters that share weights with this one, the closest first."""
+        return Response(KinSerializer(kin_of(get_object_or_404(Version, pk=pk)), many=True).data)
+
+
+def _against(request: Request, version: Version) -> Version:
+    """The other version: the one named, else the one before. Raises BadQuery where there is none."""
+    siblings = version.adapter.versions.select_related("terms_profile")
+    raw = request.query_params.get("against", "")
+    if not raw:
+        before = neighbors(version, siblings[:VERSIONS_SHOWN])[0]
+        if before is None:
+            raise BadQuery("against", "is missing, and no earlier version is for the same family")
+        return before
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 19) or int(raw) == version.pk:
+        raise BadQuery("against", "must be the id of another version")
+    other = siblings.filter(pk=int(raw)).first()
+    if other is None:
+        raise BadQuery("against", "is no version of the same adapter")
+    return other
 
 
 def _hit(hit: SearchHit) -> Any:
