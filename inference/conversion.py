@@ -15,11 +15,11 @@ import numpy as np
 
 from inference.confined import Limits, run_confined
 from inference.converter_errors import NotConvertible, NothingToRepair
-from registry.weights import Inspection, inspect_file, read_header
-from registry.weights.errors import Unreadable
+from registry.weights import Inspection, inspect_file, open_container, read_header
 from registry.weights.header import Header
 from registry.weights.modules import ModuleFacts, group_modules
-from registry.weights.redialect import DIALECTS, PeftScales, module_scale, write_dialect
+from registry.weights.peft_config import KEY as PEFT_CONFIG
+from registry.weights.redialect import DIALECTS, module_scale, write_dialect
 from registry.weights.repair import find_repair
 from registry.weights.tensors import TensorFile
 from registry.weights.writer import check_free, publish, workplace, write_renamed
@@ -78,8 +78,11 @@ def convert_file(
     done = Conversion(source, output)
     with workplace(output) as folder:
         current = source
-        if _is_pickle(source):
-            current = _unpickled(source, folder, done, limits or Limits.from_settings())
+        container = open_container(source).kind
+        if _is_pickle(source, container):
+            # Only an archive's tensors can be mapped from the file; the rest has to fit into memory.
+            mapped = source.stat().st_size if container == "zip" else 0
+            current = _unpickled(source, folder, done, limits or Limits.from_settings(), mapped)
         current = _repaired(current, folder, done)
         if to is not None:
             current = _in_dialect(current, folder, done, to)
@@ -90,20 +93,15 @@ def convert_file(
     return done
 
 
-def _is_pickle(source: Path) -> bool:
+def _is_pickle(source: Path, container: str) -> bool:
     """By the bytes; by the name only where the bytes tell nothing, as old tar files do."""
-    container = inspect_file(source, hashes=False).container
     return container in _PICKLES or (container == "unknown" and source.suffix.lower() in _PICKLE_NAMES)
 
 
-def _unpickled(source: Path, folder: Path, done: Conversion, limits: Limits) -> Path:
+def _unpickled(source: Path, folder: Path, done: Conversion, limits: Limits, mapped: int) -> Path:
     target = folder / "unpickled"
-    try:
-        size = source.stat().st_size
-    except OSError as error:
-        raise Unreadable(f"{error.strerror}.") from None
     order = {"source": str(source.resolve()), "target": str(target), "name": source.name}
-    told = run_confined(UNPICKLE, order, folder=folder, limits=limits, mapped=size)
+    told = run_confined(UNPICKLE, order, folder=folder, limits=limits, mapped=mapped)
     done.steps.append("unpickled")
     if told["left_out"]:
         done.notes.append(f"Not tensors, so left out: {', '.join(told['left_out'])}.")
@@ -132,10 +130,7 @@ def _repaired(current: Path, folder: Path, done: Conversion) -> Path:
     done.notes.append(f"{len(found.names)} tensors got the names of the {found.dialect} dialect.")
     if found.left:
         done.notes.append(f"{len(found.left)} tensors belong to no layer and kept their names.")
-    if (
-        not any(name.endswith("alpha") for name in header.tensors)
-        and "lora_adapter_metadata" not in header.metadata
-    ):
+    if not any(name.endswith("alpha") for name in header.tensors) and PEFT_CONFIG not in header.metadata:
         done.notes.append("The file has no alpha, so its strength is taken as 1 (alpha = rank).")
     return target
 
@@ -212,8 +207,8 @@ def _compare(source: Path, target: Path) -> None:
                     raise NotConvertible(f"{module.name[:120]} would be lost.")
                 continue
             scales = (
-                module_scale(module, old_file, PeftScales(old.metadata)),
-                module_scale(other, new_file, PeftScales(new.metadata)),
+                module_scale(module, old_file),
+                module_scale(other, new_file),
             )
             if not _same(module, other, old_file, new_file, scales):
                 raise NotConvertible(f"{module.name[:120]} would change the model in another way.")

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from inference.engine.confinement import Refused, run
-from inference.engine.low_rank import factorize
+from inference.engine.low_rank import Matrix, factorize
 from registry.weights.checkpoints import Layer, Place, layers_of
 from registry.weights.container import read_header
 from registry.weights.errors import WeightsError
 from registry.weights.header import Header
 from registry.weights.spelling import KOHYA_FACTORS, kohya_module
-from registry.weights.tensors import Array, TensorFile
+from registry.weights.tensors import TensorFile
 from registry.weights.writer import OutputUnwritable, TensorWriter, as_bfloat16, bfloat16_codes
 
 _SHOWN = 40
@@ -72,7 +72,7 @@ class Model:
         _, header, place = self._places[layer]
         return header.tensors[place.tensor].shape if place.third is None else self.shape(layer)
 
-    def read(self, layer: Layer) -> Array:
+    def read(self, layer: Layer) -> Matrix:
         file, _, place = self._places[layer]
         values = file.read(place.tensor)
         if place.third is not None:
@@ -208,7 +208,7 @@ def _layer(
         tally.outside.append((_shown(layer), math.sqrt(size)))
 
 
-def _rank(layer: Layer, change: Array, order: dict[str, Any]) -> int:
+def _rank(layer: Layer, change: Matrix, order: dict[str, Any]) -> int:
     """The rank that the layer gets, 0 when it gets none. 3x3 kernels have their own, as in sd-scripts."""
     if layer.role == "attention":
         return int(order["rank"])
@@ -217,7 +217,7 @@ def _rank(layer: Layer, change: Array, order: dict[str, Any]) -> int:
     return 0
 
 
-def _same(tuned: Array, tuned_dtype: str, old: Array, old_dtype: str) -> bool:
+def _same(tuned: Matrix, tuned_dtype: str, old: Matrix, old_dtype: str) -> bool:
     """Whether the two are the same numbers, but for the rounding of the one that was saved more coarsely."""
     if np.array_equal(tuned, old):
         return True
@@ -230,7 +230,7 @@ def _same(tuned: Array, tuned_dtype: str, old: Array, old_dtype: str) -> bool:
         return bool(np.array_equal(tuned.astype(np.float16), old.astype(np.float16)))
 
 
-def _rounded(values: Array, dtype: str) -> tuple[Array, bytes]:
+def _rounded(values: Matrix, dtype: str) -> tuple[Matrix, bytes]:
     """The numbers as they will be read back, float32, and their bytes."""
     if dtype == "BF16":
         raw = as_bfloat16(values)
@@ -242,7 +242,7 @@ def _rounded(values: Array, dtype: str) -> tuple[Array, bytes]:
     return narrow.astype(np.float32), narrow.tobytes()
 
 
-def _square(values: Array) -> float:
+def _square(values: Matrix) -> float:
     return float(np.sum(np.square(values.astype(np.float64, copy=False))))
 
 
@@ -293,8 +293,8 @@ def _base_version(base: Model, *, two_encoders: bool) -> str:
     if two_encoders:
         return "sdxl_base_v1-0"
     crossing = Layer("unet", "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k", "weight")
-    width = base.shape(crossing) if crossing in base.layers else ()
-    return {(320, 768): "sd_v1", (320, 1024): "sd_v2"}.get(width, "")
+    width = base.shape(crossing)[1] if crossing in base.layers else 0
+    return {768: "sd_v1", 1024: "sd_v2"}.get(width, "")
 
 
 def _sha256(path: str) -> str:

@@ -282,7 +282,7 @@ def _write(found: _Found, target: Path) -> list[str]:
 def _finite(values: Tensor) -> bool:
     """Whether a flat tensor holds numbers only; looked at in pieces, since looking copies."""
     torch = sys.modules["torch"]
-    pieces = values.split(_PIECE) if values.numel() else ()
+    pieces = (values[start : start + _PIECE] for start in range(0, values.numel(), _PIECE))
     # The eight-bit dtypes have no isfinite of their own.
     eight_bit = values.element_size() == 1
     return all(bool(torch.isfinite(p.to(torch.float32) if eight_bit else p).all()) for p in pieces)

@@ -85,7 +85,7 @@ def write_dialect(
 
 
 def module_scale(module: ModuleFacts, file: TensorFile) -> float:
-    """What the product of the module's factors is multiplied with: a stored scale, else alpha / rank, else 1."""
+    """What the factors' product is multiplied with: a stored scale, else alpha / rank, else 1."""
     if "scale" in module.factors:
         stored = file.read_number(module.factors["scale"])
         return 1.0 if stored is None else stored

@@ -142,8 +142,10 @@ def _place(name: str, header: Header) -> _Place | None:
 def _processor(name: str) -> _Place | None:
     """diffusers' first form, `...attn1.processor.to_q_lora.down.weight`, with or without its prefix."""
     match = re.fullmatch(r"(.+\.)processor\.(to_\w+)_lora\.(down|up)\.weight", name)
-    layer = match and _layer(match[1] + match[2], (), match[3])
-    return layer and match and _Place(*layer, match[3], "weight")
+    if match is None:
+        return None
+    layer = _layer(match[1] + match[2], (), match[3])
+    return layer and _Place(*layer, match[3], "weight")
 
 
 def _layer(stem: str, shape: tuple[int, ...], factor: str) -> tuple[str, str] | None:
@@ -154,7 +156,7 @@ def _layer(stem: str, shape: tuple[int, ...], factor: str) -> tuple[str, str] | 
             return "unet", path
         if component != "unet" and flat.startswith(("text_model_", "encoder_layers_", "text_projection")):
             path = text_path(flat)
-            return path and (component or _encoder(shape, factor), path)
+            return None if path is None else (component or _encoder(shape, factor), path)
         prefix = next((one for one in _PREFIXES if flat.startswith(one)), None)
         if prefix is None:
             break

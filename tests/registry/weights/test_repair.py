@@ -160,7 +160,8 @@ def test_what_no_layer_owns_keeps_its_name(tmp_path: Path) -> None:
     "path",
     [
         "conv_in", "conv_out", "conv_norm_out", "time_embedding.linear_1", "add_embedding.linear_2",
-        "down_blocks.0.resnets.1.conv1", "down_blocks.1.downsamplers.0.conv", "down_blocks.2.attentions.1.norm",
+        "down_blocks.0.resnets.1.conv1", "down_blocks.1.downsamplers.0.conv",
+        "down_blocks.2.attentions.1.norm",
         "down_blocks.1.resnets.0.conv_shortcut", "mid_block.resnets.1.time_emb_proj",
         "mid_block.attentions.0.transformer_blocks.9.ff.net.0.proj", "up_blocks.0.attentions.2.proj_out",
         "up_blocks.0.upsamplers.0.conv", "up_blocks.2.resnets.2.norm2",
