@@ -18,6 +18,8 @@ from .training_data import Folder
 
 MOST_WORDS = 10
 _LONGEST = 200
+# Joiners shape letters of some scripts within a word and are nothing at its ends.
+_EDGES = " ,;\t\"'“”\u200c\u200d"
 _MOST_CONSTANT = 3
 # A tag on so large a part of a folder's pictures is what they have in common.
 CONSTANT = 0.95
@@ -68,7 +70,7 @@ def trigger_words(
     seen: set[str] = set()
     kept: list[tuple[str, str]] = []
     for word, source in _candidates(metadata, learned, folders, trainer):
-        plain = " ".join(printable(word, _LONGEST).strip(" ,;\t\"'“”").split())
+        plain = " ".join(printable(word, _LONGEST).strip(_EDGES).split())
         compared = spelling(plain)
         if compared not in seen and not is_no_word(plain):
             seen.add(compared)
