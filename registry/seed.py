@@ -11,8 +11,8 @@ from registry.bases import recognize_declared, versions_on
 from registry.checks import assess
 from registry.ledger import audit
 from registry.licensing import base_models as table
+from registry.licensing.schema import row_of
 from registry.licensing.table import LICENSES
-from registry.licensing.table import License as LicenseRow
 from registry.models import AliasHost, AuditEvent, BaseModel, BaseModelAlias, License
 from registry.verdicts import refresh
 
@@ -94,7 +94,7 @@ def _licenses(done: Seeded) -> dict[str, License]:
         if known is None or known.sha256 != row.sha256:
             done.licenses += 1
             current[row.id] = new_revision(
-                known, row.id, name=row.name, url=row.url, data=license_data(row), sha256=row.sha256
+                known, row.id, name=row.name, url=row.url, data=row_of(row), sha256=row.sha256
             )
     return current
 
@@ -116,35 +116,6 @@ def new_revision(
     if current:
         BaseModel.objects.filter(license=current).update(license=made)
     return made
-
-
-def license_data(row: LicenseRow) -> dict[str, Any]:
-    """The row as plain JSON: its facts, and for each act status, conditions, clause and note."""
-    return {
-        "id": row.id,
-        "revision": row.revision,
-        "spdx": row.spdx,
-        "family": row.family,
-        "steward": row.steward,
-        "version": row.version,
-        "confidence": row.confidence,
-        "irrevocable": row.irrevocable,
-        "lora_is_derivative": row.lora_is_derivative,
-        "share_alike_group": row.share_alike_group,
-        "sources": list(row.sources),
-        "notes": list(row.notes),
-        "acts": {
-            act: {
-                "status": cell.status,
-                "conditions": [str(condition) for condition in cell.conditions],
-                "clause": cell.clause,
-                "note": cell.note,
-                "disputed": cell.disputed,
-                "host_exempt": sorted(cell.host_exempt),
-            }
-            for act, cell in row.summary.items()
-        },
-    }
 
 
 def _families(done: Seeded) -> dict[str, BaseModel]:

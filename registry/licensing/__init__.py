@@ -1,7 +1,7 @@
 """The license engine: what may be done with an adapter, under whose terms, and why. Pure, without a clock.
 
-`decide(Question(...))` is the one decision; LICENSES is the table it reads; `identify_license` turns what a
-source declares into an id of that table.
+`decide(Question(...), table)` is the one decision; LICENSES is the built-in table, to which `Table.with_rows`
+adds house licenses; `identify_license` turns what a source declares into an id of that table.
 """
 
 from registry.licensing.base_models import BASE_MODELS, FAMILIES, BaseModel, find_base_model
@@ -10,7 +10,8 @@ from registry.licensing.errors import LicensingError
 from registry.licensing.identify import Identification, identify, identify_hub, identify_license
 from registry.licensing.question import AdapterTerms, AuthorReply, BaseConflict, Component, Overlay, Question
 from registry.licensing.reasons import REASONS, Reason
-from registry.licensing.table import LICENSES, Cell, License, find_license
+from registry.licensing.schema import Cell, License, license_from_row, problems, row_of
+from registry.licensing.table import LICENSES, Table, find_license
 from registry.licensing.verdict import OUTCOMES, LedgerEntry, Verdict, decide
 from registry.licensing.vocabulary import ACTS, CONDITIONS, FACTS, Act
 from registry.licensing.wire import question_from_wire
@@ -39,6 +40,7 @@ __all__ = [
     "Overlay",
     "Question",
     "Reason",
+    "Table",
     "Verdict",
     "decide",
     "find_base_model",
@@ -46,6 +48,9 @@ __all__ = [
     "identify",
     "identify_hub",
     "identify_license",
+    "license_from_row",
     "parse_flags",
+    "problems",
     "question_from_wire",
+    "row_of",
 ]

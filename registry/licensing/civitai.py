@@ -13,7 +13,7 @@ from typing import Final
 
 from registry.licensing.conditions import Condition
 from registry.licensing.errors import BadCivitaiFlags, ContradictoryTerms, not_one_of
-from registry.licensing.table import Cell
+from registry.licensing.schema import Cell
 
 COMMERCIAL_USES: Final = ("Image", "RentCivit", "Rent", "Sell")
 FLAGS: Final = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")

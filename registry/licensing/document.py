@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from registry.licensing.base_models import BASE_MODELS, FAMILIES
 from registry.licensing.reasons import REASONS
-from registry.licensing.table import LICENSES, Cell, License
+from registry.licensing.schema import Cell, License
+from registry.licensing.table import LICENSES
 from registry.licensing.vocabulary import ACTS, CONDITIONS, FACTS
 
 INTRODUCTION = """# Licenses

@@ -15,9 +15,13 @@ class LicensingError(KuraError):
 
 
 class BadTable(LicensingError):
-    """A file of the license table breaks its own schema."""
+    """A row of the license table breaks its schema. `problems`: each place in it, and what is wrong there."""
 
     code = "bad_license_table"
+
+    def __init__(self, message: str, *, problems: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class BadQuestion(LicensingError):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 from license_expression import ExpressionError, LicenseSymbol, Licensing
 from license_expression import ParseError as ExpressionParseError
 
 from registry.licensing.errors import UnknownLicense
-from registry.licensing.table import LICENSES, License, find_license
+from registry.licensing.schema import License
+from registry.licensing.table import LICENSES, Table, find_license
 
 Alternative = tuple[License, ...]
 """Licenses that apply at the same time."""
@@ -20,36 +21,36 @@ LONGEST: Final = 1000
 _OPERATOR: Final = re.compile(r"[\s()](AND|OR|WITH)[\s()]", re.IGNORECASE)
 
 
-@cache
-def _licensing() -> Any:
-    return Licensing([LicenseSymbol(license_id) for license_id in LICENSES])
+@lru_cache(maxsize=8)
+def _licensing(table: Table) -> Any:
+    return Licensing([LicenseSymbol(license_id) for license_id in table])
 
 
 @lru_cache(maxsize=4096)
-def alternatives(text: str) -> tuple[Alternative, ...]:
+def alternatives(text: str, table: Table = LICENSES) -> tuple[Alternative, ...]:
     """The choices an id or expression offers, each a group of licenses that bind together.
 
     `MIT OR (Apache-2.0 AND CC-BY-4.0)` gives `((MIT,), (Apache-2.0, CC-BY-4.0))`. One alternative is picked
     for the whole use, never the best cell of each (SPDX 2.3, annex D.4). Raises `UnknownLicense`.
     """
     if not _OPERATOR.search(text):
-        return ((find_license(text),),)
+        return ((find_license(text, table),),)
     if len(text) > LONGEST:
         raise UnknownLicense(f"The license expression is longer than {LONGEST} characters.")
     try:
-        tree = _licensing().parse(text, validate=True)
+        tree = _licensing(table).parse(text, validate=True)
     except (ExpressionError, ExpressionParseError) as error:
         raise UnknownLicense(
-            f"The license expression {text!r} cannot be read: {error}. Known: {', '.join(LICENSES)}.",
+            f"The license expression {text!r} cannot be read: {error}. Known: {', '.join(table)}.",
             next_step="Join ids of the license table with AND, OR and parentheses.",
         ) from error
-    return _choices(tree)
+    return _choices(tree, table)
 
 
-def _choices(tree: Any) -> tuple[Alternative, ...]:
+def _choices(tree: Any, table: Table) -> tuple[Alternative, ...]:
     if isinstance(tree, LicenseSymbol):
-        return ((find_license(str(tree.key)),),)
-    parts = [_choices(part) for part in tree.args]
+        return ((find_license(str(tree.key), table),),)
+    parts = [_choices(part, table) for part in tree.args]
     if tree.operator.strip().upper() == "OR":
         return _bounded(tuple(choice for part in parts for choice in part))
     joined: tuple[Alternative, ...] = ((),)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from registry.licensing.errors import UnknownLicense
 from registry.licensing.expressions import alternatives
-from registry.licensing.table import LICENSES
+from registry.licensing.table import LICENSES, Table
 
 UNKNOWN: Final = "unknown"
 
@@ -103,9 +104,10 @@ def _fold(text: str) -> str:
     return " ".join(re.sub(r"[^0-9a-z+]+", " ", text.casefold().replace("licence", "license")).split())
 
 
-def _index() -> dict[str, str]:
+@lru_cache(maxsize=8)
+def _index(table: Table) -> Mapping[str, str]:
     names: dict[str, str] = {}
-    for row in LICENSES.values():
+    for row in table.values():
         own = [
             row.id,
             row.spdx,
@@ -121,13 +123,12 @@ def _index() -> dict[str, str]:
     return names | dict(_SPELLINGS)
 
 
-_INDEX: Final[Mapping[str, str]] = MappingProxyType(_index())
-_LINKS: Final[Mapping[str, str]] = MappingProxyType(
-    {row.url.casefold().rstrip("/"): row.id for row in reversed(list(LICENSES.values())) if row.url}
-)
+@lru_cache(maxsize=8)
+def _links(table: Table) -> Mapping[str, str]:
+    return {row.url.casefold().rstrip("/"): row.id for row in reversed(list(table.values())) if row.url}
 
 
-def identify_license(text: str | None) -> str | None:
+def identify_license(text: str | None, table: Table = LICENSES) -> str | None:
     """The id a declared license names, or None where it names none that is known; never the nearest guess.
 
     Takes an id, SPDX id or expression, Hub tag, license name, title or link.
@@ -135,10 +136,10 @@ def identify_license(text: str | None) -> str | None:
     >>> identify_license("cc-by-nc-4.0"), identify_license("openrail++"), identify_license("my own rules")
     ('CC-BY-NC-4.0', 'creativeml-openrail-plusplus-m', None)
     """
-    return None if text is None else identify(text).license
+    return None if text is None else identify(text, table=table).license
 
 
-def identify(text: str, *, on: date | None = None) -> Identification:
+def identify(text: str, *, on: date | None = None, table: Table = LICENSES) -> Identification:
     """Like `identify_license`, with what is doubtful about the name; `on` is the date of the copy."""
     declared = text.strip()
     name = declared.casefold()
@@ -147,19 +148,22 @@ def identify(text: str, *, on: date | None = None) -> Identification:
     if name in _CARD_MAY_ADD:
         candidates = _CARD_MAY_ADD[name]
         return Identification(candidates[0], declared, True, candidates)
-    found = _link(name) if "://" in name or name.startswith("www.") else _INDEX.get(_fold(declared))
+    link = "://" in name or name.startswith("www.")
+    found = _link(name, table) if link else _index(table).get(_fold(declared))
     if found is None and re.search(r"\s(and|or|with)\s", name):
         try:
-            alternatives(declared)
+            alternatives(declared, table)
         except UnknownLicense:
             return Identification(None, declared)
         return Identification(declared, declared)
     if found is None:
         return Identification(None, declared, ambiguous=name in FAMILY_TAGS)
-    return Identification(found, declared, ambiguous=name in FAMILY_TAGS or LICENSES[found].ambiguous)
+    return Identification(found, declared, ambiguous=name in FAMILY_TAGS or table[found].ambiguous)
 
 
-def identify_hub(tag: str | None, name: str | None = None, *, on: date | None = None) -> Identification:
+def identify_hub(
+    tag: str | None, name: str | None = None, *, on: date | None = None, table: Table = LICENSES
+) -> Identification:
     """The license a Hub card declares by its tag, and by `license_name` where the tag is `other`.
 
     A name alone is no proof of the text: what came by `license_name` is marked ambiguous where cards are
@@ -168,9 +172,9 @@ def identify_hub(tag: str | None, name: str | None = None, *, on: date | None = 
     if tag is None:
         return Identification(None, "")
     if tag.strip().casefold() == "other" and name:
-        found = identify(name, on=on)
+        found = identify(name, on=on, table=table)
         return found if found.license is not None else Identification("other", name, True)
-    found = identify(tag, on=on)
+    found = identify(tag, on=on, table=table)
     return found if found.license is not None else Identification(UNKNOWN, tag, True)
 
 
@@ -182,10 +186,10 @@ def _dated(declared: str, texts: tuple[tuple[date, str], ...], on: date | None) 
     return Identification(in_force[-1] if in_force else candidates[0], declared, False, candidates)
 
 
-def _link(name: str) -> str | None:
+def _link(name: str, table: Table) -> str | None:
     match = _CC_LINK.search(name)
     if match:
-        return _INDEX.get(_fold(f"cc-{match[1]}-{match[2]}"))
+        return _index(table).get(_fold(f"cc-{match[1]}-{match[2]}"))
     if _CC0_LINK.search(name):
         return "CC0-1.0"
-    return _LINKS.get(name.rstrip("/"))
+    return _links(table).get(name.rstrip("/"))

@@ -15,7 +15,7 @@ from registry.licensing.expressions import Alternative
 from registry.licensing.facts import Facts
 from registry.licensing.gates import answer
 from registry.licensing.question import AdapterTerms, AuthorReply, CellTerms, Overlay, Question
-from registry.licensing.table import Cell, License
+from registry.licensing.schema import Cell, License
 from registry.licensing.vocabulary import ACTS, STATUSES, Status
 
 Origin = Literal["license", "civitai", "card", "nothing", "reply", "rights", "overlay", "paid", "conflict"]

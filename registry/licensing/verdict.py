@@ -23,6 +23,7 @@ from registry.licensing.layers import Choice, Layer, layers
 from registry.licensing.question import Question
 from registry.licensing.reasons import REASONS, Reason
 from registry.licensing.share_alike import compare
+from registry.licensing.table import LICENSES, Table
 from registry.licensing.vocabulary import ACTS, Outcome, Status
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("allowed", "conditional", "unknown", "forbidden")
@@ -98,8 +99,8 @@ class Verdict:
         }
 
 
-def decide(question: Question) -> Verdict:
-    """Decide one question.
+def decide(question: Question, table: Table = LICENSES) -> Verdict:
+    """Decide one question by the licenses of a table: the built-in one, or one with house licenses added.
 
     Raises `UnknownAct`, `UnknownLicense`, `BadFact`, `BadCivitaiFlags`, `UnknownCondition` or another
     `LicensingError` for a question that cannot be read; a question that cannot be *answered* gives unknown.
@@ -109,18 +110,18 @@ def decide(question: Question) -> Verdict:
     facts, not_facts = read_facts(question.facts)
     base_model = find_base_model(question.base_model)
     bespoke = base_model is not None and base_model.bespoke
-    verdicts = [_evaluate(question, choice, facts, bespoke) for choice in _choices(question)]
+    verdicts = [_evaluate(question, choice, facts, bespoke) for choice in _choices(question, table)]
     # An OR offers a choice of one license for the whole use: take the choice that allows most.
     best = min(verdicts, key=lambda v: (OUTCOMES.index(v.outcome), len(v.conditions), v.conditions))
     ignored = (*question.ignored, *(f"facts.{name}" for name in not_facts))
     return replace(best, ignored=ignored, id=question.id)
 
 
-def _choices(question: Question) -> list[Choice]:
+def _choices(question: Question, table: Table) -> list[Choice]:
     components = [part if isinstance(part, str) else part.license for part in question.components]
     adapters = [text for terms in question.adapters for text in (terms.license, terms.license_now)]
     slots: list[Sequence[Alternative | None]] = [
-        (None,) if text is None else alternatives(text)
+        (None,) if text is None else alternatives(text, table)
         for text in (question.base_license, *components, *adapters)
     ]
     if prod(len(slot) for slot in slots) > MOST_CHOICES:

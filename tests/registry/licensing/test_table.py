@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from registry.licensing import (
     CONDITIONS,
     FAMILIES,
     LICENSES,
+    AdapterTerms,
+    Question,
+    decide,
     find_base_model,
     find_license,
+    identify_license,
 )
 from registry.licensing.errors import BadTable, UnknownLicense
-from registry.licensing.table import license_from_row, read_license
+from registry.licensing.schema import license_from_row, row_of
+from registry.licensing.table import read_license
 from registry.licensing.vocabulary import DATA, FACTS, SHARE_ALIKE, STATUSES, read_toml
 
 
@@ -119,7 +125,9 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 
     text = (DATA / "licenses" / "MIT.toml").read_text(encoding="utf-8")
     broken.write_text(text.replace("include_license_copy", "include_a_cake"), encoding="utf-8")
-    with pytest.raises(BadTable, match=r"house\.toml: There is no condition 'include_a_cake'"):
+    with pytest.raises(
+        BadTable, match=r"house\.toml: acts\.\w+\.conditions: There is no condition 'include_a_cake'"
+    ):
         read_license(broken)
 
 
@@ -174,3 +182,51 @@ def test_a_base_model_is_found_by_the_name_upstreams_use(name: str, license_id: 
 def test_a_base_model_nobody_knows_is_not_guessed() -> None:
     assert find_base_model("SDXL 9000") is None
     assert find_base_model(None) is None
+
+
+HOUSE: dict[str, Any] = {
+    **row(),
+    "id": "House-1",
+    "name": "House license",
+    "spdx": None,
+    "acts": {**row()["acts"], "sell_adapter": {"status": "allowed", "clause": "2"}},
+}
+
+
+def test_a_house_license_counts_in_the_table_it_was_added_to_and_nowhere_else() -> None:
+    table = LICENSES.with_rows([license_from_row(HOUSE)])
+    asked = Question("sell_adapter", "MIT", [AdapterTerms("house-1 OR CC-BY-NC-4.0")])
+    verdict = decide(asked, table)
+    assert verdict.outcome == "conditional"
+    assert verdict.ledger[-1].license == "House-1"
+    assert identify_license("house license", table) == "House-1"
+    assert identify_license("house license") is None
+    with pytest.raises(UnknownLicense):
+        decide(asked)
+
+
+def test_a_revision_takes_the_place_of_the_row_before_and_verdicts_name_it() -> None:
+    first = LICENSES.with_rows([license_from_row(HOUSE)])
+    later = copy.deepcopy({**HOUSE, "revision": 2})
+    later["acts"]["sell_adapter"] = {"status": "forbidden", "clause": "2"}
+    second = first.with_rows([license_from_row(later)])
+    asked = Question("sell_adapter", "MIT", [AdapterTerms("House-1")])
+    assert [entry.revision for entry in decide(asked, second).ledger] == [1, 2]
+    assert decide(asked, first).outcome == "conditional"
+    assert decide(asked, second).outcome == "forbidden"
+    assert len(second) == len(first) == len(LICENSES) + 1
+    assert len({LICENSES.revision, first.revision, second.revision}) == 3
+
+
+def test_a_license_written_out_and_read_again_is_the_same() -> None:
+    for license_row in LICENSES.values():
+        again = license_from_row(json.loads(json.dumps(row_of(license_row))), license_row.sha256)
+        assert again == license_row
+
+
+def test_everything_wrong_with_a_row_is_told_at_once_with_its_place() -> None:
+    broken = copy.deepcopy(HOUSE) | {"confidence": "sure", "mood": "good"}
+    broken["acts"]["sell_adapter"] = {"status": "conditional", "conditions": ["cake"], "clause": "1"}
+    with pytest.raises(BadTable) as caught:
+        license_from_row(broken)
+    assert [where for where, _ in caught.value.problems] == ["", "confidence", "acts.sell_adapter.conditions"]
