@@ -8,7 +8,12 @@ import pytest
 from django.db import connection
 from django.test import TransactionTestCase
 
-APPEND_ONLY = ("registry_auditevent", "registry_review")
+APPEND_ONLY = (
+    "registry_auditevent",
+    "registry_review",
+    "registry_termsevent",
+    "registry_verdictchange",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

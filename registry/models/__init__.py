@@ -6,10 +6,20 @@ from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
 from registry.models.files import Blob, File, FileState, Sample
 from registry.models.jobs import Job, JobQueue, JobState
 from registry.models.lineage import Kinship, Relation, Sketch
+from registry.models.policies import RuleKind, TermsRule
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
 from registry.models.scans import ScannedPath
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
+from registry.models.verdicts import (
+    Direction,
+    ProfileOutcomes,
+    TermsBasis,
+    TermsCause,
+    TermsEvent,
+    TermsNotice,
+    VerdictChange,
+)
 from registry.models.vetting import AuditEvent, Change, Check, CheckOutcome, Review, ReviewAction
 
 __all__ = [
@@ -27,6 +37,7 @@ __all__ = [
     "CheckOutcome",
     "ClaimKind",
     "Creator",
+    "Direction",
     "File",
     "FileState",
     "Inspection",
@@ -35,17 +46,25 @@ __all__ = [
     "JobState",
     "Kinship",
     "License",
+    "ProfileOutcomes",
     "Relation",
     "Review",
     "ReviewAction",
+    "RuleKind",
     "Sample",
     "Sketch",
     "ScannedPath",
     "Snapshot",
     "Source",
     "Standing",
+    "TermsBasis",
+    "TermsCause",
     "TermsClaim",
+    "TermsEvent",
+    "TermsNotice",
     "TermsProfile",
+    "TermsRule",
+    "VerdictChange",
     "Version",
     "VersionDiff",
     "Vetting",
