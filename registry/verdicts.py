@@ -20,6 +20,7 @@ from registry.checks import family_candidates, latest_inspections
 from registry.ledger import note_change
 from registry.licensing.base_models import BASE_MODELS, find_base_model
 from registry.licensing.civitai import COMMERCIAL_USES
+from registry.licensing.claims.binding import in_words
 from registry.licensing.question import AdapterTerms, BaseConflict, Component, Question
 from registry.licensing.table import LICENSES
 from registry.licensing.verdict import Verdict, decide
@@ -105,9 +106,12 @@ def evidence_of(version: Version) -> dict[str, str]:
         ClaimKind.CIVITAI_FLAGS: "adapter",
         ClaimKind.BASE: "base",
         ClaimKind.RIGHTS: "rights",
+        ClaimKind.TEXT_TERMS: "adapter",
     }
     for claim in _current(version):
-        layer = layers[ClaimKind(claim.kind)]
+        layer = layers.get(ClaimKind(claim.kind))
+        if layer is None:
+            continue
         if claim.snapshot:
             source = f"snapshot {claim.snapshot_id}: {claim.snapshot.url} sha256:{claim.snapshot.sha256}"
         else:
@@ -121,7 +125,7 @@ def evidence_of(version: Version) -> dict[str, str]:
 
 
 def terms_of(version: Version) -> dict[str, Any]:
-    """`{base_model, base_license, components, base_conflict, license, civitai, rights, overlays}`.
+    """`{base_model, base_license, components, base_conflict, license, civitai, extra, rights, overlays}`.
 
     For each kind of claim a decided one stands alone; otherwise all current ones bind together, the strictest
     on every point. What was stated and not recognized stays in as `unknown`: it can never become a yes.
@@ -133,9 +137,13 @@ def terms_of(version: Version) -> dict[str, Any]:
     claims = _current(version)
     stated = _binding(claims, ClaimKind.LICENSE)
     flags = _binding(claims, ClaimKind.CIVITAI_FLAGS)
+    said = in_words(claim.value for claim in _binding(claims, ClaimKind.TEXT_TERMS))
     names = {claim.value if isinstance(claim.value, str) else UNRECOGNIZED for claim in stated}
+    if not any(claim.standing == Standing.DECIDED for claim in stated):
+        names.update(said.licenses)
     if any(not isinstance(claim.value, dict) for claim in flags):
         names.add(UNRECOGNIZED)
+    joined = _strictest_flags([claim.value for claim in flags if isinstance(claim.value, dict)])
     return {
         "base_model": known,
         "base_license": licenses,
@@ -144,7 +152,8 @@ def terms_of(version: Version) -> dict[str, Any]:
         if reading.base and reading.conflict
         else None,
         "license": _together(names),
-        "civitai": _strictest_flags([claim.value for claim in flags if isinstance(claim.value, dict)]),
+        "civitai": said.on_flags(joined),
+        "extra": said.cells(license_stated=bool(names)),
         "rights": _strictest_rights(_binding(claims, ClaimKind.RIGHTS)),
         "overlays": [],
     }
@@ -173,7 +182,11 @@ def question_of(terms: Mapping[str, Any], act: str, facts: Mapping[str, object])
         else None,
         adapters=[
             AdapterTerms(
-                license=terms["license"], civitai=terms["civitai"], rights=terms["rights"], snapshot=True
+                license=terms["license"],
+                civitai=terms["civitai"],
+                extra=terms.get("extra", ()),
+                rights=terms["rights"],
+                snapshot=True,
             )
         ],
         facts=facts,

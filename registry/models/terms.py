@@ -42,6 +42,8 @@ class ClaimKind(models.TextChoices):
     CIVITAI_FLAGS = "civitai_flags", _("Civitai permission flags")
     BASE = "base", _("Base model")
     RIGHTS = "rights", _("Rights in the material")
+    TEXT_TERMS = "text_terms", _("Terms in the author's own words")
+    SERVICE_TERMS = "service_terms", _("Terms of a service")
 
 
 class Standing(models.TextChoices):
@@ -62,6 +64,8 @@ class TermsClaim(models.Model):
         null=True, help_text="normalized reading: a license id, flags, a base name; null = not recognized"
     )
     wording = models.TextField(blank=True, help_text="as written at the source")
+    unread = models.JSONField(default=list, blank=True, help_text="parts of it that were not understood")
+    hints = models.JSONField(default=dict, blank=True, help_text="weak evidence, which binds nobody")
     snapshot = models.ForeignKey(
         Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
     )

@@ -19,13 +19,15 @@ class RawDocument:
 
 @dataclass(frozen=True, slots=True)
 class ListedClaim:
-    """One statement about terms: `kind` and `value` as in TermsClaim, `wording` as written at the source."""
+    """One statement about terms, in the fields of TermsClaim; `wording` as written at the source."""
 
     kind: str
     value: Any
     wording: str
     document: RawDocument | None = None
     standing: str = "declared"
+    unread: tuple[str, ...] = ()
+    hints: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,8 +262,12 @@ def _claim(
     current = TermsClaim.objects.filter(
         version=version, kind=claim.kind, standing=claim.standing, superseded=False
     )
+    beside_it = {"unread": list(claim.unread), "hints": json_value(claim.hints)}
     own = current.filter(snapshot=snapshot).first()
     if own and (own.value, own.wording) == (value, claim.wording):
+        if (own.unread, own.hints) != tuple(beside_it.values()):
+            # A better reader understood more beside the same statement: what binds is the same.
+            TermsClaim.objects.filter(pk=own.pk).update(**beside_it)
         return False
     current.filter(snapshot=snapshot).update(superseded=True)
     if snapshot:
@@ -276,6 +280,7 @@ def _claim(
         value=value,
         wording=claim.wording,
         snapshot=snapshot,
+        **beside_it,
     )
     return True
 
