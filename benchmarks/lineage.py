@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -46,8 +47,8 @@ def _search(folder: Path) -> list[Row]:
     held = np.memmap(partition.folder / "signatures", np.int8, "r", shape=(SKETCHES, SIGNATURE))
     planted = {cosine: [_planted(random, held, cosine) for _ in range(_QUERIES)] for cosine in _COSINES}
     partition.search(planted[PARENT][0][1], _LIMIT)
-    ours = [seconds_of(lambda q=query: partition.search(q, _LIMIT)) for _, query in planted[PARENT][:10]]
-    theirs = [seconds_of(lambda q=query: _brute_force(held, q)) for _, query in planted[PARENT][:3]]
+    ours = [seconds_of(partial(partition.search, query, _LIMIT)) for _, query in planted[PARENT][:10]]
+    theirs = [seconds_of(partial(_brute_force, held, query)) for _, query in planted[PARENT][:3]]
     ms, brute = median(ours) * 1000, median(theirs) * 1000
     rows = [Row("lookup_ms", ms, "ms", brute, ms / brute, 100.0, ms <= 100.0)]
     for cosine, queries in planted.items():
@@ -65,7 +66,8 @@ def _search(folder: Path) -> list[Row]:
 
 def _signatures(vectors: Floats) -> npt.NDArray[np.int8]:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.clip(np.rint(unit * 508), -127, 127).astype(np.int8)
+    signatures: npt.NDArray[np.int8] = np.clip(np.rint(unit * 508), -127, 127).astype(np.int8)
+    return signatures
 
 
 def _planted(random: np.random.Generator, held: npt.NDArray[np.int8], cosine: float) -> tuple[int, Signature]:

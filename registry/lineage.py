@@ -25,6 +25,9 @@ MOST_FILES: Final = 8
 MOST_BYTES: Final = 8 * 2**30
 _CANDIDATES: Final = 50
 _MOST_KIN: Final = 200
+# Of how many older kin the composition is looked at anew.
+_COMPLETED: Final = 8
+_MIXED: Final = frozenset({Relation.PART_OF, Relation.SIMILAR})
 # An ingredient of little weight counts where all ingredients together explain this much.
 _EXPLAINED: Final = 0.5
 # Any fixed number will do: it names the lock that makes ids of sketches appear in their order.
@@ -68,7 +71,7 @@ class Made:
 
 
 def kin_of(version: Version, *, same_adapter: bool = False) -> list[Kin]:
-    """Versions whose weights are related to those of `version`, the closest first; in two queries.
+    """Versions whose weights are related to those of `version`, the closest first; in three queries.
 
     Versions of the same adapter are left out unless `same_adapter`.
     """
@@ -208,12 +211,15 @@ def note_kin(row: SketchRow) -> list[Kinship]:
     rows = _candidates(sketch, _partitions_of(row), not_blob=row.blob_id)
     noted = _noted(row.blob_id, sketch, rows)
     # A parent that comes after its merge completes what the merge is known to be made of.
-    for blob, other in rows:
-        link = noted.get((row.blob_id, blob))
-        if link is not None and link.relation in (Relation.PART_OF, Relation.SIMILAR):
-            known = Kinship.objects.filter(blob=blob).exclude(other=row.blob_id).order_by("-cosine")
-            near = [row.blob_id, *known.values_list("other_id", flat=True)[:_CANDIDATES]]
-            noted |= _noted(blob, other, _sketches(near))
+    mixed = [
+        (blob, other)
+        for blob, other in rows
+        if (row.blob_id, blob) in noted and noted[row.blob_id, blob].relation in _MIXED
+    ]
+    for blob, other in mixed[:_COMPLETED]:
+        known = Kinship.objects.filter(blob=blob).exclude(other=row.blob_id).order_by("-cosine")
+        near = [row.blob_id, *known.values_list("other_id", flat=True)[:_CANDIDATES]]
+        noted |= _noted(blob, other, _sketches(near))
     Kinship.objects.bulk_create(
         noted.values(),
         update_conflicts=True,

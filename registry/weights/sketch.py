@@ -36,6 +36,8 @@ _MAGIC = b"KLS1"
 _HEAD = struct.Struct("<4sI")
 _MODULE = np.dtype([("key", "<u8"), ("norm", "<f4"), ("values", "<f2", (SIZE,))])
 _UNTHREADED = 2**18
+# Wider than any layer (a vocabulary has 260,000 rows); the signs of one side then take 32 MB.
+_WIDEST = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,8 @@ def sketch_file(path: str | os.PathLike[str], family: str) -> Sketch:
 def _projected(change: Change, part: CanonicalPart, name: str) -> Floats:
     """S [8, 8] of one canonical layer, scaled so that inner products are unbiased."""
     outputs, inputs = change.shape
+    if max(outputs, inputs, part.into.stop if part.into else 0) > _WIDEST:
+        raise NothingToSketch(f"The layer {name[:120]} is wider than any model's.")
     rows = range(outputs)[part.rows or slice(None)]
     into = part.into or slice(0, len(rows))
     left = _signs(name, "out", into.stop)[:, into]

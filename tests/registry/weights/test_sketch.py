@@ -138,7 +138,10 @@ def test_the_same_change_in_another_algorithm_has_the_same_sketch(tmp_path: Path
 
 
 def test_what_multiplies_a_weight_is_never_compared_with_what_is_added(tmp_path: Path) -> None:
-    scaled = {f"{LAYER}.weight": np.ones(16, np.float32), f"{LAYER}.on_input": np.array(0, np.uint8)}
+    scaled: dict[str, npt.NDArray[Any]] = {
+        f"{LAYER}.weight": np.ones(16, np.float32),
+        f"{LAYER}.on_input": np.array(0, np.uint8),
+    }
     added = {f"{LAYER}.diff": np.eye(16, dtype=np.float32)}
     one = sketch_file(write_arrays(tmp_path / "ia3.safetensors", scaled), "sd1")
     two = sketch_file(write_arrays(tmp_path / "full.safetensors", added), "sd1")
@@ -157,6 +160,17 @@ def test_damaged_and_empty_modules_are_left_out_and_counted(tmp_path: Path) -> N
     }
     found = sketch_file(write_arrays(tmp_path / "a.safetensors", tensors), "sd1")
     assert (len(found.keys), found.skipped) == (1, 2)
+
+
+def test_a_layer_wider_than_any_models_is_left_out_before_its_signs_are_drawn(tmp_path: Path) -> None:
+    tensors = {
+        f"{LAYER}.lora_down.weight": np.ones((1, 2**20 + 1), np.float16),
+        f"{LAYER}.lora_up.weight": np.ones((8, 1), np.float16),
+        f"{LAYER[:-1]}v.lora_down.weight": np.ones((1, 8), np.float16),
+        f"{LAYER[:-1]}v.lora_up.weight": np.ones((8, 1), np.float16),
+    }
+    found = sketch_file(write_arrays(tmp_path / "a.safetensors", tensors), "sd1")
+    assert (len(found.keys), found.skipped) == (1, 1)
 
 
 def test_an_adapter_that_changes_nothing_is_no_kin_of_anything(tmp_path: Path) -> None:
