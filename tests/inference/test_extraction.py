@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from inference.confined import Limits
 from inference.converter_errors import CheckpointsDiffer, NotACheckpoint, NothingToExtract
-from inference.engine.low_rank import TOLERANCE, factorize
+from inference.engine.low_rank import factorize
 from inference.extraction import Extraction, Options, extract_lora
 from registry.weights.checkpoints import layers_of
 from registry.weights.errors import Unreadable
@@ -356,8 +356,8 @@ def test_names_of_single_files_are_those_that_diffusers_reads(config: dict[str, 
 
 @pytest.mark.parametrize("shape", [(640, 768), (1280, 320), (2560, 640), (40, 3000)])
 @pytest.mark.parametrize("decay", [0.3, 1.0])
-def test_the_randomized_approximation_is_as_good_as_the_best(shape: tuple[int, int], decay: float) -> None:
-    """Singular values that fall as i ** -decay: the slower they fall, the harder it is for a sketch."""
+def test_the_approximation_is_the_best_of_its_rank(shape: tuple[int, int], decay: float) -> None:
+    """Singular values that fall as i ** -decay, so the best residual is known."""
     random = np.random.default_rng(2)
     small = min(shape)
     left, _ = np.linalg.qr(random.normal(size=(shape[0], small)))
@@ -368,8 +368,13 @@ def test_the_randomized_approximation_is_as_good_as_the_best(shape: tuple[int, i
     best = np.sqrt(np.sum(values[32:] ** 2))
     got = np.linalg.norm(matrix - found.up.astype(float) @ found.down.astype(float))
     assert found.rank == min(32, small)
-    assert got <= best * (1 + TOLERANCE) + 1e-6
+    assert got <= best * (1 + 1e-5) + 1e-5
 
 
 def test_rank_never_exceeds_the_layer() -> None:
     assert factorize(np.ones((3, 5), np.float32), 64).rank == 3
+
+
+def test_a_matrix_of_zeros_has_factors_of_zeros() -> None:
+    found = factorize(np.zeros((6, 4), np.float32), 2)
+    assert not found.up.any() and not found.down.any()
