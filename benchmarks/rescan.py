@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import django
+import numpy as np
 from django.core.management import call_command
 
 from benchmarks.harness import Row, at_most
@@ -59,7 +60,10 @@ def compared(id: str, value: float, unit: str, first: float) -> Row:
 
 
 def write(folder: Path) -> None:
-    """Adapters of one module each, all different, a hundred to a folder, written a while ago."""
+    """Adapters of one module each, a hundred to a folder, an hour old; of random numbers, so that none is
+    kin of another.
+    """
+    random = np.random.default_rng(1)
     down, up = 768, 1280
     entries, at = {}, 0
     for name, shape in (("alpha", []), ("lora_down.weight", [1, down]), ("lora_up.weight", [up, 1])):
@@ -71,9 +75,8 @@ def write(folder: Path) -> None:
     for number in range(FILES):
         path = folder / f"{number // 100:03}" / f"ink{number:05}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = struct.pack("<e", 1) + struct.pack("<e", 1 + number / FILES) * ((at - 2) // 2)
-        data = data[: at - 2] + struct.pack("<H", number)
-        path.write_bytes(struct.pack("<Q", len(head)) + head + data)
+        data = random.normal(size=down + up).astype("<f2").tobytes()
+        path.write_bytes(struct.pack("<Q", len(head)) + head + struct.pack("<e", 1) + data)
         os.utime(path, ns=(then, then))
 
 
