@@ -17,6 +17,7 @@ from registry.licensing.schema import Cell
 
 COMMERCIAL_USES: Final = ("Image", "RentCivit", "Rent", "Sell")
 FLAGS: Final = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")
+UNSTATED: Final = "unstatedCommercialUse"
 SOURCE: Final = "https://github.com/civitai/civitai/blob/ebed661/src/components/PermissionIndicator/"
 
 # Until February 2024 the field held one rung of a ladder; the migration spelled each rung out like this.
@@ -29,6 +30,13 @@ _LADDER: Final[Mapping[str, frozenset[str]]] = {
 }
 _BY_FOLDED: Final = {use.casefold(): use for use in COMMERCIAL_USES}
 
+# The two readings of the box on changed permissions, where Civitai prints a license text.
+_BY_BOX: Final = "The box the author ticks is the grant: ticked, merges may carry other permissions."
+_BY_PRINT: Final = (
+    "The printed text lists changing the permissions among what is barred when the box is ticked, and bars "
+    "nothing when it is not; it seems to have its sign reversed."
+)
+
 CREDIT: Final = Condition("attribution")
 SAME_PERMISSIONS: Final = Condition("same_permissions_on_merges")
 ON_CIVITAI: Final = Condition("host_only", ("civitai",))
@@ -39,7 +47,8 @@ class CivitaiFlags:
     """The four permissions of a Civitai model; None where the source does not state one.
 
     `commercial_use` is the set of ticked uses. `Sell` does not contain `Image`: the set is read, never the
-    badge. `unrecognized` holds values newer than this reader; they never widen anything.
+    badge. `unrecognized` holds values newer than this reader; they never widen anything. `unstated_uses`: uses
+    on which a table written by hand has no line, as Civitai's own answers never have.
     """
 
     no_credit: bool | None = None
@@ -47,6 +56,7 @@ class CivitaiFlags:
     derivatives: bool | None = None
     different_license: bool | None = None
     unrecognized: tuple[str, ...] = ()
+    unstated_uses: frozenset[str] = frozenset()
 
     @property
     def stated(self) -> bool:
@@ -78,12 +88,15 @@ class CivitaiFlags:
     def as_dict(self) -> dict[str, object]:
         """The flags as Civitai's API prints them today."""
         uses = self.commercial_use
-        return {
+        flags: dict[str, object] = {
             "allowNoCredit": self.no_credit,
             "allowCommercialUse": None if uses is None else [use for use in COMMERCIAL_USES if use in uses],
             "allowDerivatives": self.derivatives,
             "allowDifferentLicense": self.different_license,
         }
+        if self.unstated_uses:
+            flags[UNSTATED] = [use for use in COMMERCIAL_USES if use in self.unstated_uses]
+        return flags
 
 
 def parse_flags(model: Mapping[str, object]) -> CivitaiFlags:
@@ -100,6 +113,7 @@ def parse_flags(model: Mapping[str, object]) -> CivitaiFlags:
         derivatives=_boolean(model, "allowDerivatives"),
         different_license=_boolean(model, "allowDifferentLicense"),
         unrecognized=unrecognized,
+        unstated_uses=_unstated(model.get(UNSTATED), uses),
     )
 
 
@@ -108,6 +122,16 @@ def _boolean(model: Mapping[str, object], key: str) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     raise BadCivitaiFlags(f"{key} must be true, false or null, got {value!r}.")
+
+
+def _unstated(value: object, uses: frozenset[str] | None) -> frozenset[str]:
+    if value is None:
+        return frozenset()
+    if not isinstance(value, list) or any(use not in COMMERCIAL_USES for use in value):
+        raise BadCivitaiFlags(f"{UNSTATED} must be a list of {', '.join(COMMERCIAL_USES)}, got {value!r}.")
+    if uses is not None and uses & set(value):
+        raise ContradictoryTerms(f"{UNSTATED} names uses that allowCommercialUse grants: {value!r}.")
+    return frozenset(value)
 
 
 def _commercial_use(value: object) -> tuple[frozenset[str] | None, tuple[str, ...]]:
@@ -166,7 +190,9 @@ def flag_cell(flags: CivitaiFlags, act: str, *, bespoke: bool) -> Cell:
 
 
 def _has(flags: CivitaiFlags, use: str) -> bool | None:
-    return None if flags.commercial_use is None else use in flags.commercial_use
+    if flags.commercial_use is None or use in flags.unstated_uses:
+        return None
+    return use in flags.commercial_use
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:
@@ -185,10 +211,11 @@ def _granted(
 ) -> Cell:
     if allowed is None:
         return Cell("silent", (), clause)
+    readings = {"disputed": True, "reading": _BY_BOX, "other_reading": _BY_PRINT} if disputed else {}
     if not allowed:
-        return Cell("forbidden", (), clause, disputed=disputed)
+        return Cell("forbidden", (), clause, **readings)
     conditions = (*flags.credit, *more)
-    return Cell("conditional" if conditions else "allowed", conditions, clause, disputed=disputed)
+    return Cell("conditional" if conditions else "allowed", conditions, clause, **readings)
 
 
 def _service(flags: CivitaiFlags) -> Cell:
@@ -197,6 +224,8 @@ def _service(flags: CivitaiFlags) -> Cell:
         return _granted(flags, "Use on other generation services", None if uses is None else True)
     if "RentCivit" in uses:
         return _granted(flags, "Use on Civitai generation service", True, more=(ON_CIVITAI,))
+    if flags.unstated_uses & {"RentCivit", "Rent", "Sell"}:
+        return _granted(flags, "Use on other generation services", None)
     return _granted(flags, "Use on other generation services", False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,23 +13,20 @@ from registry import checks, verdicts
 from registry.analysis import request_analysis
 from registry.bases import find_base
 from registry.ledger import audit, note_change
-from registry.licensing.identify import identify_license
 from registry.models import (
     Adapter,
     BaseModel,
     Blob,
-    ClaimKind,
     Creator,
     File,
     FileState,
     Inspection,
     Sample,
-    Snapshot,
-    TermsClaim,
     Version,
     Vetting,
 )
-from registry.sources.listing import ListedClaim, ListedVersion, Listing, RawDocument
+from registry.sources.evidence import keep_claim, keep_snapshot
+from registry.sources.listing import ListedVersion, Listing
 from registry.sources.text import json_value
 from registry.weights.trigger_words import STATED_SOURCES
 
@@ -81,7 +77,7 @@ def save_version(
     keys of all versions that the listing puts together, where the source has no ids.
     """
     version, created, changed = _version(listing, listed, files, siblings)
-    snapshots = {document: _snapshot(document) for document in listed.documents}
+    snapshots = {document: keep_snapshot(document) for document in listed.documents}
     fresh = [_file(version, file) for file in files]
     changed |= any(fresh)
     for file in files:
@@ -94,7 +90,7 @@ def save_version(
         audit(actor, "decide_base", f"version:{version.pk}", base=decided_base.slug)
         changed = True
     for claim in listed.claims:
-        changed |= _claim(version, claim, snapshots, listed.base_host)
+        changed |= keep_claim(version, claim, snapshots, listed.base_host)
     changed |= _samples(version, samples)
     if changed:
         _settle(version, new_bytes=any(fresh))
@@ -206,15 +202,6 @@ def _fill(row: Model, values: dict[str, Any]) -> bool:
     return bool(changed)
 
 
-def _snapshot(document: RawDocument) -> Snapshot:
-    snapshot, _ = Snapshot.objects.get_or_create(
-        url=document.url,
-        sha256=hashlib.sha256(document.body).hexdigest(),
-        defaults={"body": document.body, "media_type": document.media_type},
-    )
-    return snapshot
-
-
 def _file(version: Version, file: StoredFile) -> bool:
     _, created = File.objects.get_or_create(
         version=version,
@@ -248,53 +235,6 @@ def _inspection(file: StoredFile) -> bool:
         },
     )
     return created
-
-
-def _claim(
-    version: Version, claim: ListedClaim, snapshots: dict[RawDocument, Snapshot], base_host: str
-) -> bool:
-    """Keep the claim unless it stands already; it supersedes an older reading of the same source.
-
-    The address tells sources apart, so documents that this run read side by side under one address all stand.
-    """
-    snapshot = snapshots.get(claim.document) if claim.document else None
-    value = _value(claim, base_host)
-    current = TermsClaim.objects.filter(
-        version=version, kind=claim.kind, standing=claim.standing, superseded=False
-    )
-    beside_it = {"unread": list(claim.unread), "hints": json_value(claim.hints)}
-    own = current.filter(snapshot=snapshot).first()
-    if own and (own.value, own.wording) == (value, claim.wording):
-        if (own.unread, own.hints) != tuple(beside_it.values()):
-            # A better reader understood more beside the same statement: what binds is the same.
-            TermsClaim.objects.filter(pk=own.pk).update(**beside_it)
-        return False
-    current.filter(snapshot=snapshot).update(superseded=True)
-    if snapshot:
-        beside = [each.pk for each in snapshots.values()]
-        current.filter(snapshot__url=snapshot.url).exclude(snapshot__in=beside).update(superseded=True)
-    TermsClaim.objects.create(
-        version=version,
-        kind=claim.kind,
-        standing=claim.standing,
-        value=value,
-        wording=claim.wording,
-        snapshot=snapshot,
-        **beside_it,
-    )
-    return True
-
-
-def _value(claim: ListedClaim, base_host: str) -> Any:
-    """The claim's normalized reading: a license id, a base's slug; None for what no table knows."""
-    if claim.kind == ClaimKind.LICENSE:
-        # The first name that is known counts: a license's name says more than the address it links to.
-        names = claim.value if isinstance(claim.value, list) else [claim.value]
-        return next((found for name in names if (found := identify_license(str(name)))), None)
-    if claim.kind == ClaimKind.BASE:
-        base = find_base(str(claim.value), base_host)
-        return base.slug if base else None
-    return json_value(claim.value)
 
 
 def _samples(version: Version, samples: Sequence[StoredSample]) -> bool:
