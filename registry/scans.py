@@ -32,7 +32,11 @@ def recall(path: Path) -> Blob | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    same_stat = {"inode": str(status.st_ino), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    same_stat: dict[str, str | int] = {
+        "inode": str(status.st_ino),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+    }
     row = ScannedPath.objects.filter(key=_key(real), **same_stat).select_related("blob").first()
     if row is None:
         row = _hard_link(real, same_stat)

@@ -79,8 +79,8 @@ def parse_header(raw: bytes, file_size: int) -> Header:
             if name in tensors:
                 repeated.add(name)
             tensors[name] = _tensor(name, value)
-    error = _layout_error(tensors, 8 + len(raw), file_size)
-    return Header(len(raw), tensors, metadata or {}, error, tuple(sorted(repeated)))
+    broken = _layout_error(tensors, 8 + len(raw), file_size)
+    return Header(len(raw), tensors, metadata or {}, broken, tuple(sorted(repeated)))
 
 
 def _metadata(value: Any, repeated: set[str]) -> dict[str, str]:

@@ -52,7 +52,7 @@ def starts_as_pickle(start: bytes) -> bool:
     """
     if start[:1] == b"\x80" and start[1:2] and start[1] <= pickle.HIGHEST_PROTOCOL:
         return True
-    names = []
+    names: list[str] = []
     try:
         for code in _walk(start):
             if not names and code.stack_before:
