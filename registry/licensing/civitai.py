@@ -8,12 +8,13 @@ are the grant), model-version.service.ts (the text printed for SD 1.5 and SDXL 1
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from registry.licensing.conditions import Condition
 from registry.licensing.errors import BadCivitaiFlags, ContradictoryTerms, not_one_of
 from registry.licensing.schema import Cell
+from registry.licensing.vocabulary import Status
 
 COMMERCIAL_USES: Final = ("Image", "RentCivit", "Rent", "Sell")
 FLAGS: Final = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")
@@ -47,8 +48,8 @@ class CivitaiFlags:
     """The four permissions of a Civitai model; None where the source does not state one.
 
     `commercial_use` is the set of ticked uses. `Sell` does not contain `Image`: the set is read, never the
-    badge. `unrecognized` holds values newer than this reader; they never widen anything. `unstated_uses`: uses
-    on which a table written by hand has no line, as Civitai's own answers never have.
+    badge. `unrecognized` holds values newer than this reader; they never widen anything.
+    `unstated_uses`: uses on which a table written by hand has no line, as Civitai's own answers never have.
     """
 
     no_credit: bool | None = None
@@ -211,11 +212,12 @@ def _granted(
 ) -> Cell:
     if allowed is None:
         return Cell("silent", (), clause)
-    readings = {"disputed": True, "reading": _BY_BOX, "other_reading": _BY_PRINT} if disputed else {}
-    if not allowed:
-        return Cell("forbidden", (), clause, **readings)
-    conditions = (*flags.credit, *more)
-    return Cell("conditional" if conditions else "allowed", conditions, clause, **readings)
+    conditions = (*flags.credit, *more) if allowed else ()
+    status: Status = "forbidden" if not allowed else "conditional" if conditions else "allowed"
+    cell = Cell(status, conditions, clause)
+    if disputed:
+        return replace(cell, disputed=True, reading=_BY_BOX, other_reading=_BY_PRINT)
+    return cell
 
 
 def _service(flags: CivitaiFlags) -> Cell:

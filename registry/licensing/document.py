@@ -9,6 +9,7 @@ from registry.licensing.base_models import BASE_MODELS, FAMILIES
 from registry.licensing.reasons import REASONS
 from registry.licensing.schema import Cell, License
 from registry.licensing.table import LICENSES
+from registry.licensing.tools import TOOLS
 from registry.licensing.vocabulary import ACTS, CONDITIONS, FACTS
 
 INTRODUCTION = """# Licenses
@@ -70,6 +71,8 @@ def render() -> str:
         ),
         "## Base models\n",
         _table(("base model", "family", "license", "Civitai", "note"), _base_models()),
+        "## Programs and services\n",
+        _table(("name", "license", "what it means for the answer"), _tools()),
         "## The licenses\n",
         _table(
             ("id", "name", "family", "confidence"),
@@ -91,6 +94,18 @@ def _base_models() -> Iterator[tuple[str, ...]]:
         yield base.name, FAMILIES[base.family], ", ".join(licenses), names, base.note
 
 
+def _tools() -> Iterator[tuple[str, ...]]:
+    for tool in TOOLS.values():
+        if tool.acts is None:
+            yield tool.name, "its own terms", "not read: unknown until its terms are pasted or linked"
+            continue
+        cells = (
+            f"`{act}`: {', '.join(f'`{condition}`' for condition in cell.conditions)} ({cell.clause})"
+            for act, cell in tool.acts.items()
+        )
+        yield tool.name, tool.license, "; ".join([tool.note, *cells])
+
+
 def _license(row: License) -> str:
     facts = [
         f"`{row.id}`, revision {row.revision}",
@@ -107,10 +122,23 @@ def _license(row: License) -> str:
     lines = [f"### {row.id}\n", f"**{row.name}**\n", *(f"- {fact}" for fact in facts if fact), ""]
     cells = ((f"`{act}`", *_cell(cell)) for act, cell in row.summary.items())
     lines.append(_table(("act", "status", "conditions", "clause", "remark"), cells))
+    lines += _readings(row)
     lines += [f"- {note}" for note in row.notes]
     if row.sources:
         lines.append(f"- Read in: {'; '.join(f'`{source}`' for source in row.sources)}")
     return "\n".join(lines) + "\n"
+
+
+def _readings(row: License) -> list[str]:
+    """Both readings of every disputed clause; acts that share them stand together."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for act, cell in row.summary.items():
+        if cell.disputed:
+            told.setdefault((cell.reading, cell.other_reading), []).append(f"`{act}`")
+    return [
+        f"- Disputed, {', '.join(acts)}: {reading} *The other reading:* {other}"
+        for (reading, other), acts in told.items()
+    ]
 
 
 def _cell(cell: Cell) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from registry.licensing.layers import Layer, Origin
+from registry.licensing.layer import Layer, Origin
 from registry.licensing.reasons import REASONS, Reason
 from registry.licensing.vocabulary import CONDITIONS, SHARE_ALIKE
 
@@ -25,6 +25,8 @@ _SILENT: Final[dict[Origin, str]] = {
     "card": "card_silent",
     "rights": "rights_unknown",
     "overlay": "rule_silent",
+    "service": "service_terms_unread",
+    "recipe": "recipe_unknown",
     "conflict": "base_conflict",
 }
 _OBLIGING: Final = frozenset({"faipl", "ltx-2"})
@@ -97,6 +99,8 @@ def _remarks(layer: Layer) -> Iterator[str]:
         return
     if layer.cell.disputed:
         yield "disputed_reading"
+    if may_be_separate(layer):
+        yield "adapter_may_be_separate"
     if layer.license is not None and layer.license.confidence != "read_in_text":
         yield "weak_source"
     if layer.license is not None and layer.license.ambiguous:
@@ -108,6 +112,17 @@ def _remarks(layer: Layer) -> Iterator[str]:
             yield "flag_value_unrecognized"
         if layer.flags.no_credit is None and layer.duties:
             yield "credit_not_stated"
+
+
+def may_be_separate(layer: Layer) -> bool:
+    """Whether it is arguable that the layer binds an adapter that is passed on in a file of its own."""
+    return (
+        layer.license is not None
+        and layer.license.lora_is_derivative == "arguable"
+        and layer.act in ("redistribute_adapter", "sell_adapter")
+        and layer.name.startswith(("base", "component:"))
+        and layer.status in ("conditional", "forbidden")
+    )
 
 
 def with_upstream_notes(layers: Sequence[Layer]) -> list[Layer]:

@@ -110,6 +110,14 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         gettext_noop("Another rule that applies here has not been read, or leaves the act open."),
         gettext_noop("Paste or link its terms."),
     ),
+    "service_terms_unread": (
+        gettext_noop("The terms of this program or service have not been read."),
+        gettext_noop("Paste or link its terms."),
+    ),
+    "recipe_unknown": (
+        gettext_noop("It is not known what was merged into this part, so its terms may hide others."),
+        gettext_noop("Ask the author for the merge recipe, or use a part whose ingredients are known."),
+    ),
     "share_alike_unsettled": (
         gettext_noop("It is open whether its limits fit the share-alike license of another part."),
         gettext_noop("Ask counsel, or leave one of the parts out."),
@@ -170,6 +178,13 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "disputed_reading": (
         gettext_noop("There are two honest readings of this clause; the stricter one is used."),
         gettext_noop("Ask counsel before relying on the looser reading."),
+    ),
+    "adapter_may_be_separate": (
+        gettext_noop(
+            "It is arguable whether an adapter in a file of its own falls under this license; the stricter "
+            "reading, that it does, is used."
+        ),
+        gettext_noop("Ask counsel before relying on the looser reading; a merge falls under it in any case."),
     ),
     "weak_source": (
         gettext_noop("The text itself was not read in full."),

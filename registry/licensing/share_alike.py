@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from registry.licensing.conditions import Condition
-from registry.licensing.layers import Layer
+from registry.licensing.layer import Layer
 from registry.licensing.vocabulary import ACTS, SHARE_ALIKE
 
 _SHARE_ALIKE: Final = Condition("share_alike")

@@ -16,10 +16,11 @@ from typing import Final
 from registry.licensing.base_models import find_base_model
 from registry.licensing.conditions import Condition, unite
 from registry.licensing.errors import BadQuestion, UnknownAct, not_one_of
-from registry.licensing.explain import explain, with_upstream_notes
+from registry.licensing.explain import explain, may_be_separate, with_upstream_notes
 from registry.licensing.expressions import Alternative, alternatives
 from registry.licensing.facts import Facts, read_facts
-from registry.licensing.layers import Choice, Layer, layers
+from registry.licensing.layer import Layer
+from registry.licensing.layers import Choice, layers
 from registry.licensing.question import Question
 from registry.licensing.reasons import REASONS, Reason
 from registry.licensing.share_alike import compare
@@ -36,6 +37,7 @@ class LedgerEntry:
 
     `status` is after the gates; `conditions` are those still binding or failed, in their wire spelling.
     `license`, `revision` and `sha256` name the row of the license table that was used; `note` is its remark.
+    Of a disputed clause `reading` tells the stricter reading, which was used, and `other_reading` the other.
     """
 
     layer: str
@@ -49,6 +51,8 @@ class LedgerEntry:
     revision: int | None = None
     sha256: str | None = None
     note: str = ""
+    reading: str = ""
+    other_reading: str = ""
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -197,7 +201,9 @@ def _spelled(conditions: Iterable[Condition]) -> tuple[str, ...]:
 
 
 def _entry(layer: Layer) -> LedgerEntry:
-    row = layer.license
+    row, other = layer.license, layer.cell.other_reading
+    if not other and may_be_separate(layer):
+        other = REASONS["adapter_may_be_separate"][0]
     binding = sorted((*layer.standing, *layer.duties, *layer.open, *layer.failed), key=lambda c: c.kind.order)
     return LedgerEntry(
         layer=layer.name,
@@ -211,4 +217,6 @@ def _entry(layer: Layer) -> LedgerEntry:
         revision=row.revision if row else None,
         sha256=row.sha256 if row else None,
         note=layer.cell.note,
+        reading=layer.cell.reading,
+        other_reading=other,
     )

@@ -9,6 +9,7 @@ from typing import Any, Final, cast, get_args
 from registry.licensing.civitai import FLAGS, CivitaiFlags, parse_flags
 from registry.licensing.errors import BadQuestion, ContradictoryTerms, UnknownAct, not_one_of
 from registry.licensing.question import (
+    RIGHTS_KINDS,
     AdapterTerms,
     AuthorReply,
     BaseConflict,
@@ -30,6 +31,7 @@ _QUESTION: Final = frozenset(
         "adapters",
         "components",
         "overlays",
+        "tools",
         "base_conflict",
         "facts",
     }
@@ -112,6 +114,7 @@ def question_from_wire(value: object, today: date | None = None) -> Question:
             _component(row, number, ignored) for number, row in enumerate(item.objects("components"))
         ],
         overlays=[_overlay(row, number, ignored) for number, row in enumerate(item.objects("overlays"))],
+        tools=item.texts("tools"),
         base_conflict=_conflict(item.values.get("base_conflict"), ignored),
         facts=facts or {},
         today=today,
@@ -130,11 +133,6 @@ def _adapter(value: object, number: int, ignored: list[str]) -> AdapterTerms:
     snapshot = item.values.get("snapshot")
     if snapshot is not None and not isinstance(snapshot, bool):
         raise BadQuestion(f"{where}: snapshot must be true or false.")
-    rights = item.text("rights")
-    if rights is not None and rights not in get_args(Rights):
-        raise BadQuestion(
-            f"{where}: there is no rights state {rights!r}. {not_one_of(rights, get_args(Rights))}"
-        )
     extra = item.values.get("extra")
     readings = [extra] if isinstance(extra, Mapping) else item.objects("extra")
     return AdapterTerms(
@@ -145,9 +143,27 @@ def _adapter(value: object, number: int, ignored: list[str]) -> AdapterTerms:
         author_reply=_reply(item.values.get("author_reply"), f"{where}.author_reply", ignored),
         license_now=item.text("license_now"),
         snapshot=bool(snapshot),
-        rights=cast("Rights | None", rights),
+        rights=_rights(item.values.get("rights"), where),
         evidence=item.text("evidence") or "",
     )
+
+
+def _rights(value: object, where: str) -> Rights | dict[str, Rights] | None:
+    """One state for all rights in the material, or one for each kind that was looked at."""
+    if isinstance(value, Mapping):
+        for kind in value:
+            if kind not in RIGHTS_KINDS:
+                raise BadQuestion(f"{where}: there is no right {kind!r}. {not_one_of(kind, RIGHTS_KINDS)}")
+        return {kind: _state_of_rights(state, where) for kind, state in value.items() if state is not None}
+    return None if value is None else _state_of_rights(value, where)
+
+
+def _state_of_rights(value: object, where: str) -> Rights:
+    if value not in get_args(Rights):
+        raise BadQuestion(
+            f"{where}: there is no rights state {value!r}. {not_one_of(value, get_args(Rights))}"
+        )
+    return cast("Rights", value)
 
 
 def _flags(item: _Object) -> CivitaiFlags:
@@ -183,23 +199,36 @@ def _component(value: object, number: int, ignored: list[str]) -> Component | st
     where = f"components[{number}]"
     if isinstance(value, str):
         return value
-    item = _Object({} if value is None else value, where, {"license", "name"}, ignored)
-    return Component(license=item.text("license"), name=item.text("name") or "")
+    item = _Object({} if value is None else value, where, {"license", "name", "unknown_recipe"}, ignored)
+    unknown = item.values.get("unknown_recipe")
+    if unknown is not None and not isinstance(unknown, bool):
+        raise BadQuestion(f"{where}: unknown_recipe must be true or false.")
+    if unknown and item.text("license") is not None:
+        raise ContradictoryTerms(f"{where} states a license for a part whose recipe is unknown.")
+    return Component(license=item.text("license"), name=item.text("name") or "", unknown_recipe=bool(unknown))
 
 
 def _overlay(value: object, number: int, ignored: list[str]) -> Overlay:
     where = f"overlays[{number}]"
-    item = _Object(value, where, {"name", "acts", "kind", "clause", "source"}, ignored)
+    item = _Object(value, where, {"name", "acts", "kind", "clause", "source", "disputed"}, ignored)
     kind = item.text("kind") or "overlay"
     if kind not in get_args(OverlayKind):
         raise BadQuestion(f"{where}: there is no kind {kind!r}. {not_one_of(kind, get_args(OverlayKind))}")
+    disputed = item.values.get("disputed")
     return Overlay(
         name=item.text("name") or str(number + 1),
-        acts=_cells(item.values.get("acts"), f"{where}.acts"),
+        acts=_cells(_acts(item), f"{where}.acts"),
+        disputed=None if disputed is None else _terms(disputed, f"{where}.disputed"),
         kind=cast("OverlayKind", kind),
         clause=item.text("clause"),
         source=item.text("source") or "",
     )
+
+
+def _acts(item: _Object) -> object:
+    """A rule that speaks on disputed clauses only needs no acts."""
+    given = item.values.get("acts")
+    return {} if given is None and item.values.get("disputed") is not None else given
 
 
 def _conflict(value: object, ignored: list[str]) -> BaseConflict | None:
@@ -217,14 +246,17 @@ def _cells(value: object, where: str) -> dict[str, CellTerms]:
     cells: dict[str, CellTerms] = {}
     for act, cell in value.items():
         _known_act(act, where)
-        match cell:
-            case [str() as status, list() as conditions] if all(isinstance(text, str) for text in conditions):
-                cells[act] = (status, conditions)
-            case [str() as status] | (str() as status):
-                cells[act] = (status, [])
-            case _:
-                raise BadQuestion(f"{where}.{act} must be [status, [conditions]], got {cell!r}.")
+        cells[act] = _terms(cell, f"{where}.{act}")
     return cells
+
+
+def _terms(cell: object, where: str) -> CellTerms:
+    match cell:
+        case [str() as status, list() as conditions] if all(isinstance(text, str) for text in conditions):
+            return status, conditions
+        case [str() as status] | (str() as status):
+            return status, []
+    raise BadQuestion(f"{where} must be [status, [conditions]], got {cell!r}.")
 
 
 def _known_act(act: object, where: str) -> None:
