@@ -263,6 +263,11 @@ def _check_cell(check: _Problems, row: object, *, recalled: bool) -> None:
     check.require(isinstance(disputed, bool), "disputed", "disputed must be true or false")
     readings = [key for key in ("reading", "other_reading") if given.get(key)]
     check.require(not readings or disputed is True, "reading", "only a disputed cell has two readings")
+    check.require(
+        disputed is not True or len(readings) == 2,
+        "reading",
+        "a disputed cell tells reading and other_reading",
+    )
 
 
 def _check_conditions(check: _Problems, status: object, spelled: list[str]) -> None:

@@ -108,6 +108,8 @@ def test_a_row_that_breaks_the_schema_is_refused(change: dict[str, Any], message
         ({"status": "allowed", "clause": "1", "host_exempt": ["civitai"]}, "only a forbidden cell"),
         ({"status": "conditional", "conditions": ["attribution", "attribution"], "clause": "1"}, "twice"),
         ({"status": "allowed", "clause": "1", "disputed": 1}, "disputed"),
+        ({"status": "allowed", "clause": "1", "disputed": True, "reading": "x"}, "tells reading and other"),
+        ({"status": "allowed", "clause": "1", "other_reading": "x"}, "only a disputed cell"),
     ],
 )
 def test_a_cell_that_breaks_the_schema_is_refused(cell: dict[str, Any], message: str) -> None:
