@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from registry.licensing.verdict import OUTCOMES, Verdict
+from registry.basis import Basis, current_basis
+from registry.licensing.verdict import Verdict
 from registry.licensing.vocabulary import ACTS
 from registry.models import TermsClaim, TermsProfile, Version
+from registry.profiles import direction_of
 from registry.verdicts import canonical, terms_of, verdict_of_profile
-
-Direction = Literal["looser", "tighter", "unknown", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class ActChange:
     """
 
     act: str
-    direction: Direction
+    direction: str
     before: Side
     after: Side
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "act": self.act,
-            "direction": self.direction,
+            "direction": str(self.direction),
             "before": self.before.as_dict(),
             "after": self.after.as_dict(),
         }
@@ -88,7 +88,7 @@ class TermsDiff:
         """Nothing changed, neither what was said nor what follows from it."""
         return not self.acts and not self.claims
 
-    def going(self, direction: Direction) -> list[ActChange]:
+    def going(self, direction: str) -> list[ActChange]:
         """The acts that went this way."""
         return [change for change in self.acts if change.direction == direction]
 
@@ -116,14 +116,16 @@ def diff_terms(old: Version, new: Version, facts: Mapping[str, object] | None = 
 
 
 def compare_profiles(
-    old: TermsProfile, new: TermsProfile, facts: Mapping[str, object]
+    old: TermsProfile, new: TermsProfile, facts: Mapping[str, object], basis: Basis | None = None
 ) -> tuple[ActChange, ...]:
     """Every act that the two profiles answer differently, in the order of the table of acts."""
     if old.terms == new.terms:
         return ()
+    basis = basis or current_basis()
     changes = []
     for act in ACTS:
-        change = _act_change(act, verdict_of_profile(old, act, facts), verdict_of_profile(new, act, facts))
+        before, after = (verdict_of_profile(each, act, facts, basis) for each in (old, new))
+        change = _act_change(act, before, after)
         if change is not None:
             changes.append(change)
     return tuple(changes)
@@ -154,20 +156,10 @@ def _profile(version: Version) -> TermsProfile:
 def _act_change(act: str, before: Verdict, after: Verdict) -> ActChange | None:
     lost = set(before.conditions) - set(after.conditions)
     gained = set(after.conditions) - set(before.conditions)
-    if before.outcome == after.outcome and not lost and not gained:
+    direction = direction_of((before.outcome, before.conditions), (after.outcome, after.conditions))
+    if direction is None:
         return None
-    direction = _direction(before.outcome, after.outcome, lost, gained)
-    return ActChange(act, direction, _side(before, lost), _side(after, gained))
-
-
-def _direction(before: str, after: str, lost: set[str], gained: set[str]) -> Direction:
-    if before != after:
-        if after == "unknown":
-            return "unknown"
-        return "looser" if OUTCOMES.index(after) < OUTCOMES.index(before) else "tighter"  # type: ignore[arg-type]
-    if lost and gained:
-        return "other"
-    return "looser" if lost else "tighter"
+    return ActChange(act, str(direction), _side(before, lost), _side(after, gained))
 
 
 def _side(verdict: Verdict, differing: set[str]) -> Side:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from registry import verdicts
 from registry.checks import HARD_GATES, assess
 from registry.errors import KuraError
+from registry.history import reviewed
 from registry.ledger import audit, note_change
 from registry.lineage_checks import LICENSE_CONFLICT, assess_lineage
 from registry.models import Check, CheckOutcome, File, FileState, Review, ReviewAction, Version, Vetting
@@ -93,6 +94,7 @@ def review(version: Version, reviewer: User, action: str, reason: str = "") -> R
         reviewer=reviewer,
         checks=[{"code": c.code, "outcome": c.outcome, "summary": c.summary} for c in checks],
     )
+    reviewed(locked)
     audit(
         reviewer.get_username(), action, f"version:{locked.pk}", before=before, after=leads_to, reason=reason
     )

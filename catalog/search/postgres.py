@@ -21,7 +21,7 @@ from catalog.search.query import UNKNOWN, SearchQuery
 from catalog.search.refresh import behind, refresh
 from inference.models import Sheet, SheetState
 from registry.models import Adapter, Inspection, Version
-from registry.verdicts import outcomes_by_profile, verdict_of_profile
+from registry.verdicts import Basis, current_basis, outcomes_by_profile, verdict_of_profile
 
 
 class PostgresIndex:
@@ -30,7 +30,8 @@ class PostgresIndex:
     def search(self, query: SearchQuery) -> SearchPage:
         """See SearchIndex.search; a fixed number of SQL queries whatever is found."""
         tree = BaseTree.read()
-        outcomes = outcomes_by_profile(query.act, query.facts) if query.act else {}
+        basis = current_basis() if query.act else None
+        outcomes = outcomes_by_profile(query.act, query.facts, basis) if query.act else {}
         question = Question.ask(query, tree, outcomes)
         matching = question.versions()
         adapters, following = _page(query, matching)
@@ -38,7 +39,7 @@ class PostgresIndex:
         facets = all_facets(question)
         asked = next((facet for facet in facets if facet.name == "outcome"), None)
         return SearchPage(
-            hits=_hits(adapters, question),
+            hits=_hits(adapters, question, basis),
             count=count,
             next=following,
             facets=facets,
@@ -112,7 +113,7 @@ def _decode(query: SearchQuery) -> tuple[Any, int]:
         raise BadQuery("after", "is not the `next` of a page with the same sort") from None
 
 
-def _hits(adapters: Sequence[Any], question: Question) -> list[SearchHit]:
+def _hits(adapters: Sequence[Any], question: Question, basis: Basis | None) -> list[SearchHit]:
     keys = [adapter.newest_matching for adapter in adapters]
     versions = {
         version.pk: version
@@ -139,7 +140,7 @@ def _hits(adapters: Sequence[Any], question: Question) -> list[SearchHit]:
     for adapter in adapters:
         version = versions[adapter.newest_matching]
         version.adapter = adapter
-        outcome, conditions = _verdict(question.query, version)
+        outcome, conditions = _verdict(question.query, version, basis)
         hits.append(
             SearchHit(
                 adapter=adapter,
@@ -154,11 +155,11 @@ def _hits(adapters: Sequence[Any], question: Question) -> list[SearchHit]:
     return hits
 
 
-def _verdict(query: SearchQuery, version: Version) -> tuple[str | None, list[str]]:
+def _verdict(query: SearchQuery, version: Version, basis: Basis | None) -> tuple[str | None, list[str]]:
     """Outcome and conditions for the act that was asked; terms that nobody has read yet are unknown."""
     if not query.act:
         return None, []
     if version.terms_profile is None:
         return UNKNOWN, []
-    verdict = verdict_of_profile(version.terms_profile, query.act, query.facts)
+    verdict = verdict_of_profile(version.terms_profile, query.act, query.facts, basis)
     return verdict.outcome, list(verdict.conditions)

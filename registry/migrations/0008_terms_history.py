@@ -4,7 +4,6 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-
 # As for the audit log: what was told about terms once can never be changed.
 FORWARD = """
 CREATE TRIGGER registry_termsevent_append_only

@@ -1,4 +1,4 @@
-"""What verdicts rested on and how they changed: TermsBasis, ProfileOutcomes, TermsEvent, VerdictChange, notices.
+"""What verdicts rested on and how they changed: basis, outcomes, events, changes and notices.
 
 The outcomes of every act under no facts are kept once per terms profile. When the terms of a version or the
 rules they are read by change, the difference becomes dated rows that are never changed again.

@@ -256,8 +256,8 @@ def _settle(version: Version, *, new_bytes: bool) -> None:
     elif new_bytes and state in {Vetting.APPROVED, Vetting.QUARANTINED}:
         # What a reviewer approved were other bytes.
         state = Vetting.WAITING
-    profile = verdicts.profile_of(version)
-    if (state, profile.pk) != (version.vetting, version.terms_profile_id):
-        version.vetting, version.terms_profile = state, profile
-        version.save(update_fields=["vetting", "terms_profile", "updated"])
+    if state != version.vetting:
+        version.vetting = state
+        version.save(update_fields=["vetting", "updated"])
+    verdicts.settle(version)
     checks.assess(version)

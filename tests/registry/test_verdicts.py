@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry import verdicts
+from registry import profiles, verdicts
 from registry.licensing.verdict import decide
 from registry.licensing.vocabulary import ACTS
 from registry.models import BaseModel, TermsProfile, Version
+from registry.terms import strictest_flags
 from tests.factories import (
     ALL_FLAGS,
     ClaimFactory,
@@ -197,11 +198,11 @@ def test_every_profile_is_decided_as_its_versions_are(version: Version) -> None:
 def test_each_distinct_profile_is_decided_once(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
-    def counting(question: Any) -> Any:
+    def counting(question: Any, *table: Any) -> Any:
         asked.append(question)
-        return decide(question)
+        return decide(question, *table)
 
-    monkeypatch.setattr(verdicts, "decide", counting)
+    monkeypatch.setattr(profiles, "decide", counting)
     ClaimFactory.create(version=version, value="MIT")
     verdicts.profile_of(version)
     facts = {"annual_revenue_usd": 123_456}
@@ -236,7 +237,7 @@ def place(readings: list[dict[str, Any]], act: str) -> int:
         "components": [],
         "base_conflict": None,
         "license": "CC0-1.0",
-        "civitai": verdicts._strictest_flags(readings),
+        "civitai": strictest_flags(readings),
         "rights": None,
         "overlays": [],
     }

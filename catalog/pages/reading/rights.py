@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from registry.licensing import ACTS, Act, LedgerEntry, Reason, Verdict, decide
+from registry.licensing import ACTS, Act, LedgerEntry, Reason, Verdict
 from registry.models import Version
-from registry.verdicts import evidence_of, question_of, terms_of
+from registry.verdicts import current_basis, evidence_of, terms_of, verdict_of_terms
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class Rights:
 def read_rights(version: Version, facts: Mapping[str, Any]) -> Rights:
     """Verdicts for all acts under the same facts: the terms are read once, each act is decided in memory."""
     terms = version.terms_profile.terms if version.terms_profile is not None else terms_of(version)
-    verdicts = {act: decide(question_of(terms, act, facts)) for act in ACTS}
+    basis = current_basis()
+    verdicts = {act: verdict_of_terms(terms, act, facts, basis) for act in ACTS}
     layers = list(dict.fromkeys(entry.layer for verdict in verdicts.values() for entry in verdict.ledger))
     grid = Rights(layers, [], evidence_of(version))
     for number, (act, verdict) in enumerate(verdicts.items()):

@@ -1,0 +1,192 @@
+"""From a version's claims to its terms, in the one spelling that profiles are made of, with the evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from registry.bases import BaseReading, read_base
+from registry.checks import family_candidates, latest_inspections
+from registry.licensing.base_models import BASE_MODELS, find_base_model
+from registry.licensing.civitai import COMMERCIAL_USES, UNSTATED
+from registry.licensing.claims.binding import in_words
+from registry.models import BaseModel, ClaimKind, FileState, Standing, TermsClaim, Version
+from registry.policies import named_by_tags
+
+# The row of the license table for terms that were stated and could not be recognized: silent on every act.
+UNRECOGNIZED = "unknown"
+_RIGHTS_BY_STRICTNESS = ("refused", "uncleared", "unknown", "cleared")
+# Claim kind -> the layer of the ledger that rests on it.
+LAYERS: dict[str, str] = {
+    ClaimKind.LICENSE: "adapter",
+    ClaimKind.CIVITAI_FLAGS: "adapter",
+    ClaimKind.TEXT_TERMS: "adapter",
+    ClaimKind.BASE: "base",
+    ClaimKind.RIGHTS: "rights",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a layer's terms were read: a claim, and the exact bytes behind it unless a person decided it."""
+
+    layer: str
+    claim: int
+    kind: str
+    standing: str
+    snapshot: int | None
+    url: str | None
+    sha256: str | None
+    at: str
+
+    def __str__(self) -> str:
+        if self.snapshot is None:
+            return f"claim {self.claim}, {self.standing} by a person"
+        return f"snapshot {self.snapshot}: {self.url} sha256:{self.sha256}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def terms_of(version: Version) -> dict[str, Any]:
+    """`{base_model, base_license, components, base_conflict, license, civitai, extra, rights, overlays}`.
+
+    For each kind of claim a decided one stands alone; otherwise all current ones bind together, the strictest
+    on every point. What was stated and not recognized stays in as `unknown`: it can never become a yes.
+    `overlays` names the rules that the adapter's tags bring in; what they say is looked up when asked.
+    """
+    files = version.files.exclude(state=FileState.WITHDRAWN)
+    reading = read_base(version, family_candidates(latest_inspections(list(files))))
+    claims = current_claims(version)
+    stated = _binding(claims, ClaimKind.LICENSE)
+    flags = _binding(claims, ClaimKind.CIVITAI_FLAGS)
+    said = in_words(claim.value for claim in _binding(claims, ClaimKind.TEXT_TERMS))
+    names = {claim.value if isinstance(claim.value, str) else UNRECOGNIZED for claim in stated}
+    if not any(claim.standing == Standing.DECIDED for claim in stated):
+        names.update(said.licenses)
+    if any(not isinstance(claim.value, dict) for claim in flags):
+        names.add(UNRECOGNIZED)
+    joined = strictest_flags([claim.value for claim in flags if isinstance(claim.value, dict)])
+    return base_terms(reading.base) | {
+        "base_conflict": _conflict(reading),
+        "license": _together(names),
+        "civitai": said.on_flags(joined),
+        "extra": said.cells(license_stated=bool(names), flags_stated=joined is not None),
+        "rights": _strictest_rights(_binding(claims, ClaimKind.RIGHTS)),
+        "overlays": named_by_tags([*version.adapter.tags, *version.trigger_words]),
+    }
+
+
+def base_terms(base: BaseModel | None) -> dict[str, Any]:
+    """What a base brings in: `{base_model, base_license, components}`."""
+    known = licensing_base(base)
+    return {
+        "base_model": known,
+        "base_license": base.license.license_id if base and base.license else None,
+        "components": list(BASE_MODELS[known].components) if known else [],
+    }
+
+
+def licensing_base(base: BaseModel | None) -> str | None:
+    """The id of the base in the license engine's table, found by its slug or any of its names."""
+    while base is not None:
+        for name in (base.slug, base.name, *(alias.name for alias in base.aliases.all())):
+            if found := find_base_model(name):
+                return found.id
+        base = base.parent
+    return None
+
+
+def current_claims(version: Version) -> list[TermsClaim]:
+    """The claims that bind now, each with its snapshot but without the bytes of it."""
+    claims = version.claims.filter(superseded=False).select_related("snapshot").defer("snapshot__body")
+    return list(claims.order_by("id"))
+
+
+def citations_of(version: Version) -> list[Citation]:
+    """Where the terms of each layer were read, current claims only."""
+    return citations(current_claims(version))
+
+
+def citations(claims: Iterable[TermsClaim]) -> list[Citation]:
+    """The same for claims at hand; kinds that no layer rests on are left out."""
+    found = []
+    for claim in claims:
+        layer, snapshot = LAYERS.get(claim.kind), claim.snapshot
+        if layer is None:
+            continue
+        found.append(
+            Citation(
+                layer=layer,
+                claim=claim.pk,
+                kind=claim.kind,
+                standing=claim.standing,
+                snapshot=snapshot.pk if snapshot else None,
+                url=snapshot.url if snapshot else None,
+                sha256=snapshot.sha256 if snapshot else None,
+                at=(snapshot.fetched if snapshot else claim.created).isoformat(),
+            )
+        )
+    return found
+
+
+def evidence_of(version: Version) -> dict[str, str]:
+    """Layer (adapter, base, rights) -> where its terms were read: snapshot id, address and SHA256."""
+    cited: dict[str, list[str]] = {"adapter": [], "base": [], "rights": []}
+    for citation in citations_of(version):
+        if str(citation) not in cited[citation.layer]:
+            cited[citation.layer].append(str(citation))
+    return {layer: "; ".join(sources) for layer, sources in cited.items()}
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling: sorted keys, no blanks, text as it is."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def strictest_flags(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Several readings of one model's flags as one: any refusal refuses, silence adds nothing."""
+    if not readings:
+        return None
+    uses = [reading for reading in readings if reading.get("allowCommercialUse") is not None]
+    named = [set(reading["allowCommercialUse"]) for reading in uses]
+    # A table written by hand may have no line for a use: that neither grants nor refuses it.
+    unstated = [set(reading.get(UNSTATED) or ()) for reading in uses]
+    open_uses = set.intersection(*unstated) if unstated else set()
+    refused = {use for on, off in zip(named, unstated, strict=True) for use in {*COMMERCIAL_USES} - on - off}
+    granted = set().union(*named) - refused
+    joined: dict[str, Any] = {
+        "allowCommercialUse": [use for use in COMMERCIAL_USES if use in granted] if uses else None
+    }
+    if open_uses:
+        joined[UNSTATED] = [use for use in COMMERCIAL_USES if use in open_uses]
+    for name in ("allowNoCredit", "allowDerivatives", "allowDifferentLicense"):
+        stated = [reading[name] for reading in readings if reading.get(name) is not None]
+        joined[name] = all(stated) if stated else None
+    return joined
+
+
+def _conflict(reading: BaseReading) -> dict[str, str] | None:
+    if reading.base is None or not reading.conflict:
+        return None
+    return {"declared": reading.base.slug, "detected": reading.detected_family}
+
+
+def _binding(claims: Iterable[TermsClaim], kind: str) -> list[TermsClaim]:
+    own = [claim for claim in claims if claim.kind == kind]
+    return [claim for claim in own if claim.standing == Standing.DECIDED] or own
+
+
+def _together(names: Iterable[str]) -> str | None:
+    """One expression under which all of the licenses bind at once."""
+    ordered = sorted(set(names))
+    if len(ordered) < 2:
+        return ordered[0] if ordered else None
+    return " AND ".join(f"({name})" if " " in name else name for name in ordered)
+
+
+def _strictest_rights(claims: Sequence[TermsClaim]) -> str | None:
+    states = {claim.value.get("state") if isinstance(claim.value, dict) else "unknown" for claim in claims}
+    return next((state for state in _RIGHTS_BY_STRICTNESS if state in states), "unknown" if states else None)
