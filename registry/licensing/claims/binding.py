@@ -17,18 +17,23 @@ class InWords:
     """Several readings of text as one: every ban stands, one demand for credit is enough."""
 
     forbidden: frozenset[str] = frozenset()
+    contact: frozenset[str] = frozenset()
     credit: bool = False
     licenses: frozenset[str] = frozenset()
 
-    def cells(self, *, license_stated: bool) -> list[dict[str, list[object]]]:
+    def cells(self, *, license_stated: bool, flags_stated: bool = False) -> list[dict[str, list[object]]]:
         """AdapterTerms.extra: `[{act: [status, [condition]]}]`, empty where the text adds nothing.
 
-        A demand for credit is no grant: it is added only beside a license, so that an adapter about which
-        nothing else is stated stays unknown.
+        A demand for credit or for a question first is no grant: it is added only beside a license or flags,
+        so that an adapter about which nothing else is stated stays unknown.
         """
         cells: dict[str, list[object]] = {}
         if self.credit and license_stated:
             cells |= {act: ["not_addressed", ["attribution"]] for act in CREDITED}
+        if license_stated or flags_stated:
+            for act in self.contact:
+                credit = cells.get(act, ["", []])[1]
+                cells[act] = ["conditional", [*credit, "contact_licensor"]]  # type: ignore[misc]
         cells |= {act: ["forbidden", []] for act in self.forbidden}
         return [dict(sorted(cells.items()))] if cells else []
 
@@ -42,6 +47,7 @@ def in_words(values: Iterable[object]) -> InWords:
     readings = [value for value in values if isinstance(value, Mapping)]
     return InWords(
         forbidden=frozenset(act for each in readings for act in each.get("forbidden", ()) if act in ACTS),
+        contact=frozenset(act for each in readings for act in each.get("contact", ()) if act in ACTS),
         credit=any(bool(each.get("credit")) for each in readings),
         licenses=frozenset(str(name) for each in readings for name in each.get("licenses", ())),
     )

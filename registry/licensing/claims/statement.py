@@ -17,10 +17,10 @@ class Statement:
     """One claim before it is a row; the fields are those of TermsClaim.
 
     value: a license id for `license`; the flags as Civitai prints them today for `civitai_flags`;
-    `{forbidden: [act], credit: bool, licenses: [id]}` for `text_terms`; `{subject, state}` for `rights`;
-    None where something was stated and not recognized. wording: exactly as written. standing: declared by
-    the author, or detected in the bytes of a file or of a license text. unread: parts that were not
-    understood. hints: weak evidence beside it, which never binds.
+    `{forbidden: [act], contact: [act], credit: bool, licenses: [id]}` for `text_terms`;
+    `{subject, state}` for `rights`; None where something was stated and not recognized. wording: exactly as
+    written. standing: declared by the author, or detected in the bytes of a file or of a license text.
+    unread: parts that were not understood. hints: weak evidence beside it, which never binds.
     """
 
     kind: Kind
