@@ -23,9 +23,11 @@ from registry.weights.sketch import SIGNATURE, Signature
 Ids = npt.NDArray[np.int64]
 Signatures = npt.NDArray[np.int8]
 
-# Rows that the bits let through to the second look; at cosine 0.3 the bits lose one in fifty of a million.
+# Rows that the bits let through to the second look; at cosine 0.3 they lose one in forty of a million.
 _SECOND_LOOK: Final = 8192
-_BLOCK: Final = 16384
+_BLOCK: Final = 8192
+_EVEN_BYTES: Final = np.uint64(0x00FF00FF00FF00FF)
+_EACH_PAIR: Final = np.uint64(0x0001000100010001)
 _WORDS: Final = SIGNATURE // 64
 
 
@@ -98,9 +100,11 @@ def _nearest(bits: npt.NDArray[np.uint64], wanted: npt.NDArray[np.uint64], limit
         return np.arange(count)
     differing = np.empty(count, np.uint16)
     for at in range(0, count, _BLOCK):
-        # In blocks that stay in the processor's cache.
-        block = np.bitwise_count(bits[at : at + _BLOCK] ^ wanted)
-        block.sum(axis=1, dtype=np.uint16, out=differing[at : at + _BLOCK])
+        # In blocks that stay in the processor's cache. The eight counts of a row, a byte each, are added
+        # within one word: first to four pairs of sixteen bits, then by a multiplication into the topmost.
+        counts = np.bitwise_count(bits[at : at + _BLOCK] ^ wanted).view(np.uint64)[:, 0]
+        pairs = (counts & _EVEN_BYTES) + ((counts >> np.uint64(8)) & _EVEN_BYTES)
+        differing[at : at + _BLOCK] = (pairs * _EACH_PAIR) >> np.uint64(48)
     return np.argpartition(differing, limit)[:limit]
 
 
