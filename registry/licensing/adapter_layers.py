@@ -49,14 +49,25 @@ def adapter_layers(
     ]
     flags = parse_flags(terms.civitai) if terms.civitai is not None else CivitaiFlags()
     if flags.stated:
-        alone = not own and not card
+        alone = not own and not any(_speaks(layer) for layer in card)
         own += _flag_layers(name, flags, act, facts, alone, bespoke_base, terms.evidence)
     own += card
-    if not own:
-        own = [settle(name, "nothing", Cell("silent"), act, facts, evidence=terms.evidence)]
+    if not any(_speaks(layer) for layer in own):
+        own += [settle(name, "nothing", Cell("silent"), act, facts, evidence=terms.evidence)]
+    if act in terms.concluded:
+        cell = read_cell(terms.concluded[act], name)
+        said = settle(
+            name, "concluded", cell, act, facts, source="a reviewer's conclusion", evidence=terms.evidence
+        )
+        own = [*_replaced(own, "replaced_by_conclusion"), said]
     if terms.author_reply is not None:
         own = _with_reply(own, number, terms.author_reply, act, facts, today)
     return own + list(_rights(number, terms, act, facts))
+
+
+def _speaks(layer: Layer) -> bool:
+    """Whether the layer has a say on the act; one that does not address it is neutral and grants nothing."""
+    return layer.cell.status != "not_addressed"
 
 
 def _license_in_time(
@@ -150,13 +161,7 @@ def _with_reply(
     elif act in reply.grants and reply.state == "answered" and not expired:
         conditions = tuple(parse_condition(text) for text in reply.conditions)
         cell = Cell("conditional" if conditions else "allowed", conditions, "author's reply")
-        own = [
-            replace(
-                layer, status="not_addressed", standing=(), duties=(), open=(), failed=(),
-                notes=(*layer.notes, "replaced_by_author_reply"),
-            )
-            for layer in own
-        ]  # fmt: skip
+        own = _replaced(own, "replaced_by_author_reply")
     else:
         cell = Cell("not_addressed")
     note = "" if reply.state == "answered" else f"author_{reply.state}"
@@ -165,6 +170,17 @@ def _with_reply(
         notes=(note,) if note else (),
     )  # fmt: skip
     return [*own, evidence]
+
+
+def _replaced(own: list[Layer], note: str) -> list[Layer]:
+    """The layers as they stay in the ledger when something else speaks in their place."""
+    return [
+        replace(
+            layer, status="not_addressed", standing=(), duties=(), open=(), failed=(),
+            notes=(*layer.notes, note),
+        )
+        for layer in own
+    ]  # fmt: skip
 
 
 def _rights(number: int, terms: AdapterTerms, act: str, facts: Facts) -> Iterator[Layer]:

@@ -14,6 +14,7 @@ _FORBIDS: Final[dict[Origin, str]] = {
     "license": "license_forbids",
     "civitai": "flags_forbid",
     "card": "card_forbids",
+    "concluded": "reviewer_concluded_no",
     "reply": "author_refused",
     "rights": "rights_refused",
     "overlay": "rule_forbids",
@@ -23,6 +24,7 @@ _SILENT: Final[dict[Origin, str]] = {
     "nothing": "no_terms_stated",
     "civitai": "flags_silent",
     "card": "card_silent",
+    "concluded": "reviewer_concluded_open",
     "rights": "rights_unknown",
     "overlay": "rule_silent",
     "service": "service_terms_unread",
@@ -56,7 +58,11 @@ def _of_layer(layer: Layer) -> Iterator[tuple[int, Reason]]:
             step = CONDITIONS[condition.name].step
             yield place, replace(_reason(code, layer), condition=str(condition), next_step=step)
     if layer.status == "allowed":
-        granting = {"paid": "base_license_paid", "reply": "author_granted"}
+        granting = {
+            "paid": "base_license_paid",
+            "reply": "author_granted",
+            "concluded": "reviewer_concluded_yes",
+        }
         yield 4, _reason(granting.get(layer.origin, "granted"), layer)
     for note in (*layer.notes, *_remarks(layer)):
         if note != used:

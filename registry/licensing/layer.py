@@ -20,6 +20,7 @@ Origin = Literal[
     "license",
     "civitai",
     "card",
+    "concluded",
     "nothing",
     "reply",
     "rights",

@@ -53,6 +53,8 @@ class AdapterTerms:
     earlier terms are stored. rights: one state for all, or one for each of RIGHTS_KINDS that was looked at;
     None means the question was not raised.
     evidence: where the terms were read (URL, snapshot digest); verdicts cite it.
+    concluded: what a reviewer concluded on single acts; it takes the place of license, flags and card there,
+    and of nothing that belongs to others.
     """
 
     license: str | None = None
@@ -64,6 +66,7 @@ class AdapterTerms:
     snapshot: bool = False
     rights: Rights | Mapping[str, Rights] | None = None
     evidence: str = ""
+    concluded: Mapping[str, CellTerms] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

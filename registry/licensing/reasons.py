@@ -50,6 +50,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         gettext_noop("The model card refuses the act."),
         gettext_noop("Ask the author, or drop this adapter."),
     ),
+    "reviewer_concluded_no": (
+        gettext_noop("A reviewer concluded from the evidence that the act is refused."),
+        gettext_noop("Ask the author, or drop this adapter."),
+    ),
     "author_refused": (
         gettext_noop("The author answered no."),
         gettext_noop("Drop this adapter."),
@@ -102,6 +106,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         gettext_noop("The reading of the model card leaves the act open."),
         gettext_noop("Ask the author."),
     ),
+    "reviewer_concluded_open": (
+        gettext_noop("A reviewer looked at the evidence and found that it leaves the act open."),
+        gettext_noop("Ask the author."),
+    ),
     "rights_unknown": (
         gettext_noop("It is not known whether rights in the source material are cleared."),
         gettext_noop("Find out what it was trained on and clear the rights, or ask the author."),
@@ -126,6 +134,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "duty": (gettext_noop("The act is allowed if this is done."), ""),
     "granted": (gettext_noop("The layer allows the act."), ""),
     "author_granted": (gettext_noop("The author answered yes."), ""),
+    "reviewer_concluded_yes": (
+        gettext_noop("A reviewer concluded from the evidence that the act is allowed."),
+        "",
+    ),
     "base_license_paid": (
         gettext_noop("A paid license takes the place of the base's public license."),
         gettext_noop("Keep the paid license on file."),
@@ -134,6 +146,20 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "replaced_by_author_reply": (
         gettext_noop("The author's answer takes the place of this part's terms."),
         "",
+    ),
+    "replaced_by_conclusion": (
+        gettext_noop("A reviewer's conclusion takes the place of this part's terms."),
+        "",
+    ),
+    "author_limited": (
+        gettext_noop(
+            "The author's permission holds only in some countries or media, and not as far as stated."
+        ),
+        gettext_noop("State the country and the medium, or ask the author again."),
+    ),
+    "author_expired": (
+        gettext_noop("The author's permission has ended."),
+        gettext_noop("Ask the author again."),
     ),
     "author_drafted": (
         gettext_noop("A question to the author is written but not sent."),
