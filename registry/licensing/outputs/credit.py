@@ -2,8 +2,8 @@
 
 Rules: CC BY 4.0, 3.a(1)-(2): creator, license and link, changes indicated, in any reasonable manner for the
 medium, which may be a link to a page with all of it; Civitai's Attachment B: links to the model, its creator
-and the license. "Powered by" lines (Stability IV.a and the like) belong on a site, an interface, an about page
-or in documentation, not on a picture, so a credit for print or video does not claim to have met them.
+and the license. "Powered by" lines (Stability IV.a and the like) belong on a site, an interface, an about
+page or in documentation, not on a picture, so a credit for print or video does not claim to meet them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class CreditText:
     are the whole of it with links; `description` goes with a video, whose end card has no room for links.
     `required`: whether anything asks for it; where nothing does, the text offers thanks.
     `duties_met` are the conditions that pasting it fulfills, `duties_left` those it cannot (a license copy, a
-    name, a notice on the site), both as the verdict spells them. `missing` says what a credited part lacks for
-    a whole credit, as (layer, `creator` | `url` | `creator_url`): find it out and add it by hand.
+    name, a notice on the site), both as the verdict spells them. `missing` says what a credited part lacks
+    for a whole credit, as (layer, `creator` | `url` | `creator_url`), to be added by hand.
     """
 
     medium: Medium
