@@ -2,6 +2,13 @@
 
 from registry.models.adapters import Adapter, Availability, Creator, Source, Version, Vetting
 from registry.models.analysis import Analysis, AnalysisState, VersionDiff
+from registry.models.author_questions import (
+    AuthorAnswer,
+    AuthorQuestion,
+    Channel,
+    Identity,
+    QuestionState,
+)
 from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
 from registry.models.files import Blob, File, FileState, Sample
 from registry.models.jobs import Job, JobQueue, JobState
@@ -9,6 +16,7 @@ from registry.models.lineage import Kinship, Relation, Sketch
 from registry.models.policies import RuleKind, TermsRule
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
+from registry.models.review_items import ItemState, ReviewItem
 from registry.models.scans import ScannedPath
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.verdicts import (
@@ -28,11 +36,14 @@ __all__ = [
     "Analysis",
     "AnalysisState",
     "AuditEvent",
+    "AuthorAnswer",
+    "AuthorQuestion",
     "Availability",
     "BaseModel",
     "BaseModelAlias",
     "Blob",
     "Change",
+    "Channel",
     "Check",
     "CheckOutcome",
     "ClaimKind",
@@ -40,16 +51,20 @@ __all__ = [
     "Direction",
     "File",
     "FileState",
+    "Identity",
     "Inspection",
+    "ItemState",
     "Job",
     "JobQueue",
     "JobState",
     "Kinship",
     "License",
     "ProfileOutcomes",
+    "QuestionState",
     "Relation",
     "Review",
     "ReviewAction",
+    "ReviewItem",
     "RuleKind",
     "Sample",
     "ScannedPath",

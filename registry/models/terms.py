@@ -44,6 +44,7 @@ class ClaimKind(models.TextChoices):
     RIGHTS = "rights", _("Rights in the material")
     TEXT_TERMS = "text_terms", _("Terms in the author's own words")
     SERVICE_TERMS = "service_terms", _("Terms of a service")
+    CONCLUSION = "conclusion", _("A reviewer's conclusion")
 
 
 class Standing(models.TextChoices):
