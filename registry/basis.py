@@ -52,12 +52,20 @@ def current_basis() -> Basis:
     return _read(tuple(sorted(stamps)))
 
 
+def described(basis: Basis) -> TermsBasis:
+    """What the basis is made of, as a row that is not saved."""
+    return TermsBasis(
+        digest=basis.digest,
+        licenses={name: [row.revision, row.sha256] for name, row in basis.table.items()},
+        rules={rule.key: [rule.revision, rule.sha256] for rule in basis.rules},
+    )
+
+
 def basis_row(basis: Basis) -> TermsBasis:
     """The row that keeps on record what the basis was made of."""
-    licenses = {name: [row.revision, row.sha256] for name, row in basis.table.items()}
-    rules = {rule.key: [rule.revision, rule.sha256] for rule in basis.rules}
+    made = described(basis)
     row, _ = TermsBasis.objects.get_or_create(
-        digest=basis.digest, defaults={"licenses": licenses, "rules": rules}
+        digest=basis.digest, defaults={"licenses": made.licenses, "rules": made.rules}
     )
     return row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from registry import analysis, jobs, services
+from registry import analysis, jobs, recheck, services
 from registry.models import Version
 
 
@@ -42,6 +42,12 @@ def analyze(context: jobs.JobContext) -> None:
         analysis.compare(*versions)
     else:
         analysis.analyze(versions[0], progress=context.progress, pause=context.check)
+
+
+@jobs.handler(recheck.RECHECK_JOB)
+def decide_anew(context: jobs.JobContext) -> None:
+    """Bring verdicts up to date; the payload is `{bases, tags}`. Cut off, it goes on where it stopped."""
+    recheck.run(context.payload, progress=context.progress, pause=context.check)
 
 
 def _stopping() -> bool:
