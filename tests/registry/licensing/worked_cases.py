@@ -7,6 +7,7 @@ nothing else, and with it on an adapter over a base in the public domain. The an
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ CASES: Final[list[dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "data" / "license_cases.json").read_text(encoding="utf-8")
 )["cases"]
 
+_HOSTS: Final = ("civitai", "own")
+
 
 def mistakes(case: dict[str, Any], act: str, table: Table = LICENSES) -> list[str]:
     """What the engine answers otherwise than the case says, for one of its acts; [] when all is right."""
@@ -23,7 +26,15 @@ def mistakes(case: dict[str, Any], act: str, table: Table = LICENSES) -> list[st
     as_base = Question(act, base_license=case["license"], facts=facts)
     as_adapter = Question(act, "CC0-1.0", [AdapterTerms(case["license"])], facts=facts)
     found = _compared(case, act, "base", decide(as_base, table))
-    return found or _compared(case, act, "adapter:1", decide(as_adapter, table))
+    found = found or _compared(case, act, "adapter:1", decide(as_adapter, table))
+    if not found and case["expected"] == "forbidden" and "host" not in facts:
+        found = [
+            f"{act}: the refusal is wrong about the host {host}"
+            for host in sorted({*_HOSTS, *case.get("exempt", [])})
+            if (decide(replace(as_base, facts={**facts, "host": host}), table).outcome == "forbidden")
+            == (host in case.get("exempt", []))
+        ]
+    return found
 
 
 def _compared(case: dict[str, Any], act: str, layer: str, verdict: Verdict) -> list[str]:
