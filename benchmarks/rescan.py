@@ -44,8 +44,8 @@ def run() -> list[Row]:
             first = child(environment, "ingest", str(weights))
             second = child(environment, "ingest", str(weights))
         finally:
-            stop = [sys.executable, "-m", "config.postgres", "stop"]
-            subprocess.run(stop, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False)
+            drop = [sys.executable, "-m", "config.postgres", "destroy"]
+            subprocess.run(drop, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False)
     assert (first["new"], second["new"], second["skipped"]) == (FILES, 0, FILES), (first, second)
     return [
         at_most("weights_opened", second["opened"], "files", target=0),
