@@ -10,7 +10,6 @@ from django.db.models import Field, Model, URLField
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from registry.bases import versions_on
 from registry.ledger import audit
 from registry.models import (
     Adapter,
@@ -26,10 +25,15 @@ from registry.models import (
     Review,
     Snapshot,
     TermsClaim,
+    TermsNotice,
+    VerdictChange,
     Version,
 )
+from registry.recheck import follow
+from registry.rules_admin import TermsRuleAdmin
 from registry.seed import new_revision
-from registry.verdicts import refresh
+
+__all__ = ["TermsRuleAdmin"]
 
 # Django 5 would guess http for an address without a scheme and warns about it.
 HTTPS: dict[type[Field[Any, Any]], dict[str, Any]] = {URLField: {"assume_scheme": "https"}}
@@ -89,7 +93,7 @@ class BaseModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         audit(user, action, f"base_model:{obj.pk}", fields=form.changed_data)
         if change and {"license", "family"} & set(form.changed_data):
             # The terms of every version on this base follow its license.
-            refresh(versions_on([obj]))
+            follow(bases=[obj.pk])
 
 
 @admin.register(License)
@@ -207,6 +211,21 @@ class AuditEventAdmin(ReadOnly):
     list_display = ["at", "actor", "action", "subject"]
     list_filter = ["action"]
     search_fields = ["actor", "subject"]
+
+
+@admin.register(VerdictChange)
+class VerdictChangeAdmin(ReadOnly):
+    list_display = ["version", "act", "before", "after", "direction", "event"]
+    list_filter = ["direction", "act", "event__cause"]
+    list_select_related = ["version__adapter", "event"]
+    search_fields = ["version__adapter__name"]
+
+
+@admin.register(TermsNotice)
+class TermsNoticeAdmin(ReadOnly):
+    list_display = ["version", "event", "created", "delivered"]
+    list_select_related = ["version__adapter", "event"]
+    search_fields = ["version__adapter__name"]
 
 
 @admin.register(Job)

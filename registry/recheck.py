@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Count, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from registry import jobs
 from registry.basis import Basis, current_basis, described
@@ -201,12 +202,18 @@ def run(
     follow_all(progress=progress, pause=pause)
 
 
+_TAGGED: Final = """
+SELECT v.id FROM registry_version v JOIN registry_adapter a ON a.id = v.adapter_id
+WHERE EXISTS (SELECT 1 FROM unnest(a.tags || v.trigger_words) word WHERE lower(word) = ANY(%s))
+"""
+
+
 def _named(payload: dict[str, Any]) -> QuerySet[Version]:
     bases, tags = payload.get("bases") or [], payload.get("tags") or []
     wanted = Q(base_declared__in=bases) | Q(base_decided__in=bases)
     if tags:
         # A rule that no longer speaks for a tag is still named in the terms of those it spoke for.
-        wanted |= Q(adapter__tags__overlap=tags) | Q(trigger_words__overlap=tags)
+        wanted |= Q(pk__in=RawSQL(_TAGGED, [[tag.casefold() for tag in tags]]))
         wanted |= ~Q(terms_profile__terms__overlays=[])
     return Version.objects.filter(wanted).order_by("pk")
 
