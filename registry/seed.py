@@ -14,6 +14,7 @@ from registry.licensing import base_models as table
 from registry.licensing.schema import row_of
 from registry.licensing.table import LICENSES
 from registry.models import AliasHost, AuditEvent, BaseModel, BaseModelAlias, License
+from registry.recheck import follow
 from registry.verdicts import refresh
 
 ACTOR = "system"
@@ -74,6 +75,8 @@ def seed() -> Seeded:
         for version in recognize_declared():
             assess(version)
         refresh(versions_on(bases.values()))
+    # Another table, or another engine, since the last start: what was decided by the old one is decided anew.
+    follow()
     if not done.nothing:
         audit(
             ACTOR,
