@@ -80,8 +80,8 @@ class StackPlan:
     """The verdict for a stack and what could be changed about it.
 
     `removals`: sets of adapters, none within another, without which it passes, the smallest first; empty
-    where it passes already or where the base alone does not. `removals_complete` is false where the search was
-    cut short. `base_alone`: the verdict for the base without adapters.
+    where it passes already or where the base alone does not. `removals_complete` is false where the search
+    was cut short. `base_alone`: the verdict for the base without adapters.
     """
 
     verdict: Verdict
