@@ -20,7 +20,8 @@ _TERMS: Final[Mapping[str, tuple[str, str]]] = {
     "civitai": (TermsCause.CLAIM, "adapter"),
     "extra": (TermsCause.CLAIM, "adapter"),
     "rights": (TermsCause.RIGHTS, "rights"),
-    "author_reply": (TermsCause.REPLY, ""),
+    "concluded": (TermsCause.CLAIM, "adapter"),
+    "author_replies": (TermsCause.REPLY, ""),
     "overlays": (TermsCause.RULE, ""),
 }
 _MOST_CITED: Final = 20

@@ -15,6 +15,7 @@ from registry.basis import Basis, current_basis
 from registry.licensing.errors import UnknownLicense
 from registry.licensing.expressions import alternatives
 from registry.licensing.question import AdapterTerms, BaseConflict, Component, Overlay, Question
+from registry.licensing.replies import RecordedReply, reply_for
 from registry.licensing.table import Table
 from registry.licensing.verdict import OUTCOMES, Verdict, decide
 from registry.licensing.vocabulary import ACTS
@@ -71,6 +72,7 @@ def question_of(
 ) -> Question:
     """The license engine's question for one profile."""
     conflict = terms["base_conflict"]
+    replies = [RecordedReply.from_terms(each) for each in terms.get("author_replies", ())]
     return Question(
         act=act,
         base_license=terms["base_license"],
@@ -85,6 +87,8 @@ def question_of(
                 civitai=terms["civitai"],
                 extra=terms.get("extra", ()),
                 rights=terms["rights"],
+                concluded=terms.get("concluded", {}),
+                author_reply=reply_for(replies, act, facts, today),
                 snapshot=True,
             )
         ],

@@ -12,17 +12,26 @@ from registry.checks import family_candidates, latest_inspections
 from registry.licensing.base_models import BASE_MODELS, find_base_model
 from registry.licensing.civitai import COMMERCIAL_USES, UNSTATED
 from registry.licensing.claims.binding import in_words
-from registry.models import BaseModel, ClaimKind, FileState, Standing, TermsClaim, Version
+from registry.models import (
+    AuthorAnswer,
+    BaseModel,
+    ClaimKind,
+    FileState,
+    Standing,
+    TermsClaim,
+    Version,
+)
 from registry.policies import named_by_tags
+from registry.settled import answers_cited, counting_answers, rights_of, settled
 
 # The row of the license table for terms that were stated and could not be recognized: silent on every act.
 UNRECOGNIZED = "unknown"
-_RIGHTS_BY_STRICTNESS = ("refused", "uncleared", "unknown", "cleared")
 # Claim kind -> the layer of the ledger that rests on it.
 LAYERS: dict[str, str] = {
     ClaimKind.LICENSE: "adapter",
     ClaimKind.CIVITAI_FLAGS: "adapter",
     ClaimKind.TEXT_TERMS: "adapter",
+    ClaimKind.CONCLUSION: "adapter",
     ClaimKind.BASE: "base",
     ClaimKind.RIGHTS: "rights",
 }
@@ -51,18 +60,29 @@ class Citation:
 
 
 def terms_of(version: Version) -> dict[str, Any]:
-    """`{base_model, base_license, components, base_conflict, license, civitai, extra, rights, overlays}`.
+    """`{base_model, base_license, components, base_conflict, license, civitai, extra, rights, overlays}`, and
+    `concluded` and `author_replies` where something was settled (registry/settled.py).
 
     For each kind of claim a decided one stands alone; otherwise all current ones bind together, the strictest
     on every point. What was stated and not recognized stays in as `unknown`: it can never become a yes.
     `overlays` names the rules that the adapter's tags bring in; what they say is looked up when asked.
     """
-    files = version.files.exclude(state=FileState.WITHDRAWN)
-    reading = read_base(version, family_candidates(latest_inspections(list(files))))
-    claims = current_claims(version)
+    return _terms(version, current_claims(version), counting_answers(version))
+
+
+def stated_terms(version: Version) -> dict[str, Any]:
+    """The same from what sources state alone, without conclusions and answers."""
+    claims = [claim for claim in current_claims(version) if claim.standing != Standing.DECIDED]
+    return _terms(version, claims, [])
+
+
+def _terms(version: Version, claims: list[TermsClaim], answers: Sequence[AuthorAnswer]) -> dict[str, Any]:
+    files = list(version.files.exclude(state=FileState.WITHDRAWN))
+    reading = read_base(version, family_candidates(latest_inspections(files)))
+    beyond = settled(claims, answers)
     stated = _binding(claims, ClaimKind.LICENSE)
     flags = _binding(claims, ClaimKind.CIVITAI_FLAGS)
-    said = in_words(claim.value for claim in _binding(claims, ClaimKind.TEXT_TERMS))
+    said = beyond.on_words(in_words(claim.value for claim in _binding(claims, ClaimKind.TEXT_TERMS)))
     names = {claim.value if isinstance(claim.value, str) else UNRECOGNIZED for claim in stated}
     if not any(claim.standing == Standing.DECIDED for claim in stated):
         names.update(said.licenses)
@@ -72,10 +92,11 @@ def terms_of(version: Version) -> dict[str, Any]:
     return base_terms(reading.base) | {
         "base_conflict": _conflict(reading),
         "license": _together(names),
-        "civitai": said.on_flags(joined),
+        "civitai": beyond.on_flags(said.on_flags(joined)),
         "extra": said.cells(license_stated=bool(names), flags_stated=joined is not None),
-        "rights": _strictest_rights(_binding(claims, ClaimKind.RIGHTS)),
+        "rights": rights_of(claims),
         "overlays": named_by_tags([*version.adapter.tags, *version.trigger_words]),
+        **beyond.as_terms(),
     }
 
 
@@ -133,11 +154,12 @@ def citations(claims: Iterable[TermsClaim]) -> list[Citation]:
 
 
 def evidence_of(version: Version) -> dict[str, str]:
-    """Layer (adapter, base, rights) -> where its terms were read: snapshot id, address and SHA256."""
+    """Layer (adapter, base, rights, evidence) -> where its terms were read: snapshot, address and SHA256."""
     cited: dict[str, list[str]] = {"adapter": [], "base": [], "rights": []}
     for citation in citations_of(version):
         if str(citation) not in cited[citation.layer]:
             cited[citation.layer].append(str(citation))
+    cited["evidence"] = answers_cited(counting_answers(version))
     return {layer: "; ".join(sources) for layer, sources in cited.items()}
 
 
@@ -185,8 +207,3 @@ def _together(names: Iterable[str]) -> str | None:
     if len(ordered) < 2:
         return ordered[0] if ordered else None
     return " AND ".join(f"({name})" if " " in name else name for name in ordered)
-
-
-def _strictest_rights(claims: Sequence[TermsClaim]) -> str | None:
-    states = {claim.value.get("state") if isinstance(claim.value, dict) else "unknown" for claim in claims}
-    return next((state for state in _RIGHTS_BY_STRICTNESS if state in states), "unknown" if states else None)
