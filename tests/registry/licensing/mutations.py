@@ -134,8 +134,8 @@ def main() -> None:
         whole = len(cells) - len({mutant.act for mutant in alive})
         by = {name: [who for _, who in valid].count(name) for name in ("case", "rule", "scenario")}
         sys.stdout.write(
-            f"{license_id}: {len(valid) - len(alive)}/{len(valid)} mutants, {whole}/{len(cells)} cells, {by}, "
-            f"{len(results) - len(valid)} more refused by the schema\n"
+            f"{license_id}: {len(valid) - len(alive)}/{len(valid)} mutants, {whole}/{len(cells)} cells, "
+            f"{by}, {len(results) - len(valid)} more refused by the schema\n"
         )
         for mutant in alive:
             sys.stdout.write(f"  survives: {mutant.act} {mutant.change}\n")
