@@ -18,6 +18,7 @@ SECTIONS = {
     "registry.weights": "Reading weights",
     "registry.licensing": "Licenses and verdicts",
     "registry.vetting": "Review",
+    "registry.claims": "Review",
     "registry.jobs": "Jobs",
     "registry": "Commands",
     "inference.converter_errors": "Converting and extracting",

@@ -62,11 +62,13 @@ class CircleTable:
     flags: the stated ones as Civitai's API prints them; `allowCommercialUse` lists the granted uses, and
     `unstatedCommercialUse` those on which no line speaks. unread: lines that were not understood, and lines
     that contradict another (there the refusal counts). forbidden: acts that a × refuses and no flag is about.
+    lines: those understood.
     """
 
     flags: dict[str, object]
     unread: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
     @property
     def understood(self) -> bool:
@@ -77,6 +79,7 @@ def parse_circle_table(text: str) -> CircleTable:
     """Read a pasted table: plain text, Markdown or HTML."""
     marks: dict[str, bool] = {}
     unread: list[str] = []
+    lines: list[str] = []
     for row in _rows(text):
         if row.item is None or row.mark is None:
             unread.append(row.wording)
@@ -88,13 +91,17 @@ def parse_circle_table(text: str) -> CircleTable:
             unread.append(row.wording)
         else:
             marks[row.item] = row.mark
+            lines.append(
+                f"{'○' if row.mark != row.inverted else '×'} {row.wording}" if row.lent else row.wording
+            )
     if marks.pop("commerce", None) is False:
         for use in _WHOLE_COMMERCE:
             if marks.get(use):
                 unread.append(f"{use}: ○")
             marks[use] = False
     forbidden = ("redistribute_adapter",) if marks.pop("redistribution", None) is False else ()
-    return CircleTable(_flags(marks), tuple(dict.fromkeys(line for line in unread if line)), forbidden)
+    left = tuple(dict.fromkeys(line for line in unread if line))
+    return CircleTable(_flags(marks), left, forbidden, tuple(dict.fromkeys(lines)))
 
 
 def _flags(marks: dict[str, bool]) -> dict[str, object]:
@@ -115,8 +122,10 @@ def _flags(marks: dict[str, bool]) -> dict[str, object]:
 class _Row:
     wording: str
     item: str | None = None
+    # `lent`: the mark stands on a line of its own.
     mark: bool | None = None
     inverted: bool = False
+    lent: bool = False
 
 
 def _rows(text: str) -> Iterator[_Row]:
@@ -143,10 +152,7 @@ def _rows(text: str) -> Iterator[_Row]:
             # The same line in another language.
             continue
         if row.mark is None and pending is not None:
-            row.mark, pending = pending, None
-        elif row.mark is None and last is None and not lone:
-            # Perhaps a translation printed before the marked line; settled below.
-            pass
+            row.mark, row.lent, pending = pending, True, None
         paired.append(row)
         last = row if row.mark is not None else None
     if not before:

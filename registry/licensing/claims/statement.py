@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -29,6 +29,14 @@ class Statement:
     standing: Standing = "declared"
     unread: tuple[str, ...] = ()
     hints: Mapping[str, object] = field(default_factory=dict)
+
+
+def all_of(ids: Iterable[str]) -> str:
+    """The expression under which all of these licenses bind at once, in one spelling."""
+    ordered = sorted(set(ids))
+    if len(ordered) == 1:
+        return ordered[0]
+    return " AND ".join(f"({each})" if " " in each else each for each in ordered)
 
 
 def bounded(wording: str, limit: int = LONGEST_WORDING) -> str:
