@@ -107,16 +107,22 @@ def _answer(terms: str, act: str, facts: str, basis: Basis, today: date) -> Verd
 def _decided(
     terms: Mapping[str, Any], act: str, facts: Mapping[str, object], basis: Basis, today: date
 ) -> Verdict:
+    stated = {name: fact for name, fact in facts.items() if name != TOOL}
+    question = question_of(readable(terms, basis.table), act, stated, today=today)
+    return decide_with_rules(question, terms, facts, basis)
+
+
+def decide_with_rules(
+    question: Question, terms: Mapping[str, Any], facts: Mapping[str, object], basis: Basis
+) -> Verdict:
+    """Decide a question under the rules that concern these terms, with the tools the facts name.
+
+    `terms`: what rules look at (`base_model`, `base_license`, `license`, `overlays`), of one adapter or of a
+    whole stack. Raises LicensingError.
+    """
     rules, tools = applied(basis.rules, terms, facts)
-    question = question_of(
-        _readable(terms, basis.table),
-        act,
-        {name: fact for name, fact in facts.items() if name != TOOL},
-        overlays=[rule.overlay() for rule in rules],
-        tools=tools,
-        today=today,
-    )
-    verdict = decide(question, basis.table)
+    asked = replace(question, overlays=[rule.overlay() for rule in rules], tools=tools)
+    verdict = decide(asked, basis.table)
     steps = {rule.cited: step for rule in rules if (step := step_of(rule))}
     return _with_own_steps(verdict, steps) if steps else verdict
 
@@ -132,7 +138,7 @@ def _with_own_steps(verdict: Verdict, steps: Mapping[str, str]) -> Verdict:
     return replace(verdict, reasons=reasons)
 
 
-def _readable(terms: Mapping[str, Any], table: Table) -> Mapping[str, Any]:
+def readable(terms: Mapping[str, Any], table: Table) -> Mapping[str, Any]:
     """The terms with licenses that have left the table since they were recorded put down as unrecognized."""
     license_, base = _known(terms["license"], table), _known(terms["base_license"], table)
     parts = [_known(part, table) for part in terms["components"]]
