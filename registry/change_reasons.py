@@ -70,6 +70,17 @@ def why_basis(before: TermsBasis, after: TermsBasis, terms: Mapping[str, Any]) -
     return found or [Why(TermsCause.ENGINE, "engine", before.digest[:12], after.digest[:12])]
 
 
+def changes_with_time(terms: Mapping[str, Any]) -> bool:
+    """Whether the terms hold an answer of the author that ends on some day."""
+    return any(reply.get("expires") for reply in terms.get("author_replies", ()))
+
+
+def why_time(terms: Mapping[str, Any]) -> list[Why]:
+    """The author's answers whose last day may have passed, where nothing else has changed."""
+    ends = [reply["expires"] for reply in terms.get("author_replies", ()) if reply.get("expires")]
+    return [Why(TermsCause.REPLY, "expires", min(ends), None)] if ends else []
+
+
 def licenses_in(terms: Mapping[str, Any]) -> set[str]:
     """The ids of all licenses that the terms name, in lower case."""
     texts = [terms["base_license"], terms["license"], *terms["components"]]

@@ -21,7 +21,14 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from registry.basis import Basis, basis_row, current_basis
-from registry.change_reasons import cause_of, evidence_between, why_basis, why_terms
+from registry.change_reasons import (
+    cause_of,
+    changes_with_time,
+    evidence_between,
+    why_basis,
+    why_terms,
+    why_time,
+)
 from registry.licensing.vocabulary import ACTS
 from registry.models import (
     CheckOutcome,
@@ -96,14 +103,14 @@ def follow_basis(profile: TermsProfile, basis: Basis) -> int:
     decided(profile, basis)
     held = ProfileOutcomes.objects.select_for_update(of=("self",)).select_related("basis")
     last = held.get(profile=profile)
-    if last.basis.digest == basis.digest:
+    if last.basis.digest == basis.digest and not changes_with_time(profile.terms):
         return 0
     before, outcomes, row = last.basis, outcomes_of(profile.terms, basis), basis_row(basis)
     changed = differences(last.outcomes, outcomes)
     ProfileOutcomes.objects.filter(pk=profile.pk).update(basis=row, outcomes=outcomes)
     if not changed or not profile.versions.exists():
         return 0
-    why = why_basis(before, row, profile.terms)
+    why = why_basis(before, row, profile.terms) or why_time(profile.terms)
     event = TermsEvent.objects.create(
         cause=cause_of(why),
         profile_before=profile,

@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from registry import jobs
 from registry.basis import Basis, current_basis, described
-from registry.change_reasons import licenses_in, why_basis, why_terms
+from registry.change_reasons import licenses_in, why_basis, why_terms, why_time
 from registry.errors import VersionNotFound
 from registry.history import Difference, differences, follow_basis
 from registry.licensing.table import find_license
@@ -133,7 +133,7 @@ def plan(scope: Scope, progress: Progress | None = None) -> Plan:
         if last is not None and held:
             changed = differences(last.outcomes, outcomes_of(profile.terms, basis))
             if changed:
-                reasons = why_basis(last.basis, described(basis), profile.terms)
+                reasons = why_basis(last.basis, described(basis), profile.terms) or why_time(profile.terms)
                 why_dicts = tuple(each.as_dict() for each in reasons)
                 rows.append(Row(profile.pk, None, held, tuple(changed), why_dicts))
     return Plan(tuple(rows), seen, looked_at)
@@ -184,7 +184,7 @@ def follow(*, bases: Sequence[int] = (), tags: Sequence[str] = ()) -> jobs.Job |
     """
     payload = {"bases": sorted(bases), "tags": sorted(tags)}
     stale = _stale(TermsProfile.objects.order_by("pk"), current_basis())
-    concerned = _named(payload).count() + Version.objects.filter(terms_profile__in=stale).count()
+    concerned = _named(payload).count() + Version.objects.filter(terms_profile__in=stale.values("pk")).count()
     if concerned > INLINE:
         key = hashlib.sha256(canonical([current_basis().digest, payload]).encode()).hexdigest()
         return jobs.enqueue(RECHECK_JOB, key, payload=payload, again=True)
@@ -219,8 +219,11 @@ def _named(payload: dict[str, Any]) -> QuerySet[Version]:
 
 
 def _stale(profiles: QuerySet[TermsProfile], basis: Basis) -> QuerySet[TermsProfile]:
-    """Profiles decided by another basis or never; the latter get a first reading without a change."""
-    return profiles.exclude(decided__basis__digest=basis.digest).select_related("decided__basis")
+    """Profiles decided by another basis or never, which get a first reading without a change; and those with
+    an author's answer, which may have ended since.
+    """
+    other = ~Q(decided__basis__digest=basis.digest) | Q(terms__has_key="author_replies")
+    return profiles.filter(other).select_related("decided__basis")
 
 
 def _batches(versions: QuerySet[Version]) -> Iterator[list[Version]]:

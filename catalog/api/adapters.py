@@ -26,11 +26,12 @@ from catalog.api.serializers import (
     FacetsSerializer,
     VersionSerializer,
 )
+from catalog.api.verdicts import VerdictChangeSerializer
 from catalog.api.weights import DiffSerializer, KinSerializer, WeightsSerializer, diff_of, weights_of
 from catalog.errors import BadQuery
 from catalog.search import SearchHit, SearchQuery, search
 from registry.lineage import kin_of
-from registry.models import Adapter, Check, Version
+from registry.models import Adapter, Check, VerdictChange, Version
 from registry.version_diff import neighbors
 
 # An adapter shows so many of its newest versions; versions/?adapter=ID lists all.
@@ -121,6 +122,15 @@ class Versions(RetrieveModelMixin, ListViewSet):
         """What changed between this version and another one of its adapter: weights, metadata and terms."""
         version = get_object_or_404(Version.objects.select_related("adapter", "terms_profile"), pk=pk)
         return Response(DiffSerializer(diff_of(version, _against(request, version))).data)
+
+    @extend_schema(responses=VerdictChangeSerializer(many=True), filters=False)
+    @action(detail=True, url_path="verdict-history")
+    def verdict_history(self, request: Request, pk: int) -> Response:
+        """How the version's verdicts have changed, act by act, the newest first, with why and evidence."""
+        version = get_object_or_404(Version, pk=pk)
+        changes = VerdictChange.objects.filter(version=version).select_related("event")
+        page = self.paginate_queryset(changes)
+        return self.get_paginated_response(VerdictChangeSerializer(page, many=True).data)
 
     @extend_schema(responses=KinSerializer(many=True), filters=False)
     @action(detail=True, pagination_class=None)

@@ -53,6 +53,7 @@ CHECKS: Final[dict[str, str | Promise]] = {
     "sheet": _("Comparison sheet"),
     "lineage": _("Other adapters with these weights"),
     "license_conflict": _("Terms agree with those of its copies"),
+    "terms_changed": _("Terms are as they were reviewed"),
 }
 
 CONFIDENCES: Final[dict[str, str | Promise]] = {
@@ -79,6 +80,7 @@ CHECK_SENTENCES: Final = (
     gettext_noop("The comparison sheet is not rendered yet."),
     gettext_noop("No other adapter here shares its weights."),
     gettext_noop("No copy of these weights has stricter terms."),
+    gettext_noop("A reviewer has decided since the terms changed."),
 )
 
 FAMILIES: Final[dict[str, str]] = {

@@ -19,6 +19,7 @@ from catalog.pages.reading.grid import effect_of, recommended_weight
 from catalog.pages.reading.rights import read_rights
 from catalog.pages.reading.scorecard import read_scorecard
 from catalog.pages.reading.similar import read_similar
+from catalog.pages.reading.terms_history import read_terms_history
 from catalog.pages.reading.training import read_training
 from catalog.pages.reading.usage import Usage, usage_of
 from catalog.pages.reading.versions import read_comparison
@@ -60,6 +61,7 @@ def adapter(request: HttpRequest, pk: int) -> HttpResponse:
         "score": read_scorecard(shown.version, shown.versions, data),
         "compared": compared,
         "comparison": read_comparison(shown.version, compared, facts) if compared else None,
+        "terms_history": read_terms_history(shown.version),
         "similar": read_similar(shown.version, act, facts),
         "section": "browse",
     }
