@@ -19,6 +19,7 @@ from registry.models import (
     TermsClaim,
     Version,
 )
+from registry.settled import rights_of
 
 # A version with one of these failed can never be approved: its bytes are a danger or are not an adapter.
 HARD_GATES = ("container_valid", "pickle_free", "weights_finite")
@@ -206,9 +207,11 @@ def _material(claims: list[TermsClaim]) -> Result:
     decided = [claim for claim in raised if claim.standing == Standing.DECIDED]
     evidence = {"claims": [claim.pk for claim in decided or raised]}
     if decided:
-        state = (decided[-1].value or {}).get("state", "unknown")
-        outcome = CheckOutcome.OK if state == "cleared" else CheckOutcome.WARN
-        return Result(code, outcome, f"Decided: {state}.", evidence)
+        # A conclusion about one kind of right leaves the others open.
+        states = rights_of(claims)
+        found = {states} if isinstance(states, str) else set((states or {}).values())
+        outcome = CheckOutcome.OK if found == {"cleared"} else CheckOutcome.WARN
+        return Result(code, outcome, f"Decided: {', '.join(sorted(found))}.", evidence)
     if raised:
         signs = "; ".join(claim.wording for claim in raised)
         text = f"Rights in what the adapter shows are not cleared ({signs})."

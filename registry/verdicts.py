@@ -18,6 +18,7 @@ from registry.ledger import note_change
 from registry.licensing.verdict import Verdict
 from registry.models import TermsProfile, Version
 from registry.profiles import outcomes_by_profile, question_of, verdict_of_profile, verdict_of_terms
+from registry.review_items import keep_items
 from registry.terms import UNRECOGNIZED, canonical, evidence_of, licensing_base, terms_of
 
 __all__ = [
@@ -58,6 +59,7 @@ def settle(version: Version) -> bool:
         return False
     with transaction.atomic():
         move(version, profile)
+        keep_items(version)
     return True
 
 

@@ -25,7 +25,8 @@ from registry.models import (
     Version,
     Vetting,
 )
-from registry.sources.evidence import keep_claim, keep_snapshot
+from registry.review_items import keep_items
+from registry.sources.evidence import embedded_claim, keep_claim, keep_snapshot
 from registry.sources.listing import ListedVersion, Listing
 from registry.sources.text import json_value
 from registry.weights.trigger_words import STATED_SOURCES
@@ -77,7 +78,11 @@ def save_version(
     keys of all versions that the listing puts together, where the source has no ids.
     """
     version, created, changed = _version(listing, listed, files, siblings)
-    snapshots = {document: keep_snapshot(document) for document in listed.documents}
+    embedded = [
+        claim for file in files if file.reading and (claim := embedded_claim(file.blob, file.reading))
+    ]
+    documents = [*listed.documents, *(claim.document for claim in embedded if claim.document)]
+    snapshots = {document: keep_snapshot(document) for document in documents}
     fresh = [_file(version, file) for file in files]
     changed |= any(fresh)
     for file in files:
@@ -89,7 +94,7 @@ def save_version(
         version.save(update_fields=["base_decided", "updated"])
         audit(actor, "decide_base", f"version:{version.pk}", base=decided_base.slug)
         changed = True
-    for claim in listed.claims:
+    for claim in [*listed.claims, *embedded]:
         changed |= keep_claim(version, claim, snapshots, listed.base_host)
     changed |= _samples(version, samples)
     if changed:
@@ -261,3 +266,4 @@ def _settle(version: Version, *, new_bytes: bool) -> None:
         version.save(update_fields=["vetting", "updated"])
     verdicts.settle(version)
     checks.assess(version)
+    keep_items(version)
