@@ -20,10 +20,10 @@ from registry.licensing.claims.statement import Statement, bounded
 from registry.licensing.claims.texts import read_license_text
 from registry.licensing.claims.words import read_words
 from registry.lineage_checks import assess_lineage
-from registry.models import ClaimKind, Snapshot, TermsClaim, Version
+from registry.models import Snapshot, TermsClaim, Version
 from registry.sources.documents import front_matter
 from registry.sources.evidence import keep_claim, keep_snapshot
-from registry.sources.listing import ListedClaim, RawDocument
+from registry.sources.listing import RawDocument, listed
 
 LONGEST: Final = 400_000
 _LONGEST_ADDRESS: Final = 1_900
@@ -119,15 +119,15 @@ def record_pasted(version: Version, kind: str, text: str, url: str, actor: str) 
 
     kind: a key of KINDS. url: where the text was copied from, "" where nobody knows. actor: the user's name,
     for the audit log. Returns the current claims of this snapshot; pasting the same text again changes
-    nothing. A later paste from the same address supersedes the earlier one. Raises what `read_pasted` raises; then
-    nothing is stored.
+    nothing. A later paste from the same address supersedes the earlier one. Raises what `read_pasted`
+    raises; then nothing is stored.
     """
     known = _kind(kind)
     document = _document(known, text, url)
     statements = _read(known, document)
     locked = Version.objects.select_for_update().get(pk=version.pk)
     snapshot = keep_snapshot(document)
-    changed = [keep_claim(locked, _listed(each, document), {document: snapshot}) for each in statements]
+    changed = [keep_claim(locked, listed(each, document), {document: snapshot}) for each in statements]
     if any(changed):
         audit(actor, "paste_terms", f"version:{locked.pk}", kind=kind, url=url, sha256=snapshot.sha256)
         assess_lineage(locked)
@@ -141,18 +141,6 @@ def record_pasted(version: Version, kind: str, text: str, url: str, actor: str) 
 def _claims(version: Version, snapshot: Snapshot) -> list[TermsClaim]:
     return list(
         TermsClaim.objects.filter(version=version, snapshot=snapshot, superseded=False).order_by("id")
-    )
-
-
-def _listed(statement: Statement, document: RawDocument) -> ListedClaim:
-    return ListedClaim(
-        ClaimKind(statement.kind),
-        statement.value,
-        statement.wording,
-        document,
-        standing=statement.standing,
-        unread=statement.unread,
-        hints=dict(statement.hints),
     )
 
 
@@ -179,7 +167,7 @@ def _document(kind: PastedKind, text: str, url: str) -> RawDocument:
 
 
 def _source(kind: PastedKind, address: str) -> str:
-    """What a later paste is compared by: the page and the kind, or the kind alone. A page's link still works."""
+    """What a later paste is compared by: the page, whose link still works, and the kind; or the kind."""
     if not address:
         return f"paste:{kind.id}"
     return f"{address}{';' if '#' in address else '#'}pasted={kind.id}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from registry.licensing.claims.hub import Linked, read_card_terms
 from registry.models import ClaimKind
 from registry.sources.documents import front_matter
-from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
 from registry.sources.text import line, lines, plain, text, words
 
@@ -20,10 +21,11 @@ _HOUSEKEEPING = re.compile(
 )
 
 
-def read_card(document: RawDocument) -> Reading | None:
+def read_card(document: RawDocument, linked: Linked = lambda path: None) -> Reading | None:
     """What the card says, or None when it has no front matter (a plain README). Raises SidecarUnreadable.
 
-    Shapes: the fields of huggingface.co/docs/hub/model-cards; everything may be missing or of another type.
+    `linked` gives the text of a file beside the card, for a `license_link` that leads to one. Shapes: the
+    fields of huggingface.co/docs/hub/model-cards; everything may be missing or of another type.
     """
     data, body = front_matter(document)
     if data is None:
@@ -37,7 +39,7 @@ def read_card(document: RawDocument) -> Reading | None:
         trigger_words=[] if _empty(data.get("instance_prompt")) else words(data.get("instance_prompt")),
         base=", ".join(bases) if (bases := lines(data.get("base_model"), limit=300, most=5)) else "",
         base_host="huggingface",
-        claims=_license_claims(document, data),
+        claims=[listed(each, document) for each in read_card_terms(data, body, linked=linked)],
         pictures=list(_pictures(data.get("widget"))),
     )
     reading.base = reading.base[:300]
@@ -49,26 +51,6 @@ def read_card(document: RawDocument) -> Reading | None:
 
 def _empty(value: object) -> bool:
     return not isinstance(value, str | list) or (isinstance(value, str) and value.strip().lower() in _EMPTY)
-
-
-def _license_claims(document: RawDocument, data: dict[str, Any]) -> list[ListedClaim]:
-    """One claim; its value lists the names to look the license up by.
-
-    Several licenses do not say whether one may choose, so they count as one that is not recognized.
-    """
-    tags = [tag for tag in lines(data.get("license"), limit=100, most=10) if tag.lower() not in _EMPTY]
-    if not tags:
-        return []
-    parts = list(tags)
-    for key in ("license_name", "license_link"):
-        if (extra := line(data.get(key), 500)) and extra.lower() not in _EMPTY:
-            parts.append(f"{key}: {extra}")
-    candidates = []
-    if len(tags) == 1:
-        named = [line(data.get(key), 500) for key in ("license_name", "license_link")]
-        named = [name for name in named if name.lower() not in _EMPTY]
-        candidates = named if named and tags[0].lower() == "other" else tags
-    return [ListedClaim(ClaimKind.LICENSE, candidates, "; ".join(parts), document)]
 
 
 def _pictures(widget: object) -> list[tuple[str, dict[str, Any]]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import quote
 
-from registry.errors import KuraError
-from registry.licensing.civitai import FLAGS, parse_flags
+from registry.licensing.claims.civitai import read_terms
 from registry.models import ClaimKind, Source
-from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
 from registry.sources.text import identifier, json_value, line, moment, plain, tags, words
 
@@ -18,11 +16,16 @@ _PICTURE_FACTS = ("prompt", "negativePrompt", "steps", "sampler", "cfgScale", "s
 
 
 def read_version(
-    document: RawDocument, version: dict[str, Any], model: dict[str, Any] | None = None
+    document: RawDocument,
+    version: dict[str, Any],
+    model: dict[str, Any] | None = None,
+    *,
+    described: object = None,
 ) -> Reading:
     """What a model-version object says, with the model object it belongs to (default: its own `model`).
 
-    The flags live on the model; a version object alone, as the by-hash endpoint gives it, states no terms.
+    The flags live on the model; a version object alone, as the by-hash endpoint gives it, states none.
+    `described`: the model's description where a tool keeps it apart; its author's words count like the rest.
     """
     if not isinstance(model, dict):
         own = version.get("model")
@@ -48,7 +51,7 @@ def read_version(
         base=line(version.get("baseModel"), 300),
         base_host="civitai",
         published=moment(version.get("publishedAt")),
-        claims=_claims(document, model),
+        claims=_claims(document, model, version, described),
         pictures=list(_pictures(version.get("images"))),
     )
     if reading.base:
@@ -76,24 +79,16 @@ def _sha256(file: dict[str, Any]) -> str:
     return found.upper() if isinstance(found, str) else ""
 
 
-def _claims(document: RawDocument, model: dict[str, Any]) -> list[ListedClaim]:
-    claims = []
-    stated: dict[str, Any] = {name: model[name] for name in FLAGS if name in model}
-    if stated:
-        wording = line(json.dumps(json_value(stated), sort_keys=True, ensure_ascii=False), 2000)
-        claims.append(ListedClaim(ClaimKind.CIVITAI_FLAGS, _flags(stated), wording, document))
+def _claims(
+    document: RawDocument, model: dict[str, Any], version: dict[str, Any], described: object
+) -> list[ListedClaim]:
+    texts = [plain(each) for each in (model.get("description"), version.get("description"), described)]
+    told = "\n\n".join(dict.fromkeys(text for text in texts if text))
+    base = line(version.get("baseModel"), 300)
+    terms = read_terms(model, version, bases=[base] if base else [], description=told)
     # "Depicts an actual person" is a box the uploader ticks; that this person agreed, nobody has said.
-    claims += rights_claims(document, tags(model.get("tags")), depicts_person=model.get("poi") is True)
-    return claims
-
-
-def _flags(stated: dict[str, Any]) -> dict[str, object] | None:
-    """The flags in today's spelling; None when they have a shape no release of Civitai ever sent."""
-    try:
-        flags = parse_flags(stated)
-    except KuraError:
-        return None
-    return flags.as_dict() if flags.stated else None
+    shown = rights_claims(document, tags(model.get("tags")), depicts_person=model.get("poi") is True)
+    return [listed(each, document) for each in terms] + shown
 
 
 def _pictures(images: object) -> list[tuple[str, dict[str, Any]]]:

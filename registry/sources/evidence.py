@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from registry.bases import find_base
+from registry.licensing.claims.embedded import read_metadata
 from registry.licensing.identify import identify_license
-from registry.models import ClaimKind, Snapshot, TermsClaim, Version
-from registry.sources.listing import ListedClaim, RawDocument
+from registry.models import Blob, ClaimKind, Snapshot, TermsClaim, Version
+from registry.sources.listing import ListedClaim, RawDocument, listed
 from registry.sources.text import json_value
+
+
+def embedded_claim(blob: Blob, reading: Mapping[str, Any]) -> ListedClaim | None:
+    """The license that a file's own metadata names, from its inspection; None where it names none.
+
+    The snapshot holds the values relied on, under the SHA256 of the file they were read in.
+    """
+    facts = reading.get("training")
+    if not isinstance(facts, Mapping):
+        return None
+    texts = {name: value for name, value in facts.items() if isinstance(value, str)}
+    if "license" in texts:
+        texts["modelspec.license"] = texts.pop("license")
+    statement = read_metadata(texts)
+    if statement is None:
+        return None
+    body = json.dumps(json_value(texts), sort_keys=True, ensure_ascii=False).encode()
+    return listed(statement, RawDocument(f"sha256:{blob.sha256}#metadata", body, "application/json"))
 
 
 def keep_snapshot(document: RawDocument) -> Snapshot:
@@ -61,9 +81,7 @@ def keep_claim(
 def _value(claim: ListedClaim, base_host: str) -> Any:
     """The claim's normalized reading: a license id, a base's slug; None for what no table knows."""
     if claim.kind == ClaimKind.LICENSE:
-        # The first name that is known counts: a license's name says more than the address it links to.
-        names = claim.value if isinstance(claim.value, list) else [claim.value]
-        return next((found for name in names if (found := identify_license(str(name)))), None)
+        return identify_license(claim.value) if isinstance(claim.value, str) else None
     if claim.kind == ClaimKind.BASE:
         base = find_base(str(claim.value), base_host)
         return base.slug if base else None

@@ -15,6 +15,7 @@ from registry.scans import recall
 from registry.sources.cards import read_card
 from registry.sources.documents import read_document
 from registry.sources.errors import NoAdaptersFound, NotAnAdapter, PathNotFound
+from registry.sources.license_files import license_files, linked_from, read_license_file
 from registry.sources.listing import ListedFile, ListedSample, ListedVersion, Listing, RawDocument, Reading
 from registry.sources.sidecars import Beside, first_filled, sidecars_of
 from registry.sources.text import file_name, shown
@@ -104,6 +105,7 @@ def _read(candidates: list[tuple[Path, dict[str, Path]]]) -> tuple[list[Found], 
     found: list[Found] = []
     failures: list[Failure] = []
     cards: dict[Path, tuple[RawDocument | None, Reading | None]] = {}
+    licenses: dict[Path, tuple[RawDocument | None, Reading | None]] = {}
     for path, present in candidates:
         item = Found(path, present=present)
         beside = Beside(file_name(path), cache(lambda path=path: _sha256(path)))  # type: ignore[misc]
@@ -123,6 +125,13 @@ def _read(candidates: list[tuple[Path, dict[str, Path]]]) -> tuple[list[Found], 
             if reading:
                 item.readings.append(reading)
                 item.card = card
+        for text in license_files(present):
+            if text not in licenses:
+                licenses[text] = _read_license(text, failures)
+            written, reading = licenses[text]
+            if written and reading:
+                item.documents.append(written)
+                item.readings.append(reading)
         found.append(item)
     return found, failures
 
@@ -132,11 +141,19 @@ def _read_card(path: Path, failures: list[Failure]) -> tuple[RawDocument | None,
     document = None
     try:
         document = read_document(path, "text/markdown")
-        reading = read_card(document)
+        reading = read_card(document, linked_from(path.parent))
     except KuraError as error:
         failures.append(Failure(shown(path), error))
         return document, None
     return (document, reading) if reading else (None, None)
+
+
+def _read_license(path: Path, failures: list[Failure]) -> tuple[RawDocument | None, Reading | None]:
+    try:
+        return read_license_file(path)
+    except KuraError as error:
+        failures.append(Failure(shown(path), error))
+        return None, None
 
 
 def _sha256(path: Path) -> str:

@@ -7,6 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from registry.licensing.claims.statement import Statement
+from registry.sources.text import text
+
 
 @dataclass(frozen=True, slots=True)
 class RawDocument:
@@ -28,6 +31,19 @@ class ListedClaim:
     standing: str = "declared"
     unread: tuple[str, ...] = ()
     hints: dict[str, Any] = field(default_factory=dict)
+
+
+def listed(statement: Statement, document: RawDocument) -> ListedClaim:
+    """A statement as a claim that cites the document it was read from."""
+    return ListedClaim(
+        statement.kind,
+        statement.value,
+        text(statement.wording),
+        document,
+        standing=statement.standing,
+        unread=tuple(text(each) for each in statement.unread),
+        hints=dict(statement.hints),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from registry.licensing.claims.words import read_words
 from registry.models import ClaimKind, Source
 from registry.sources import civitai
 from registry.sources.documents import json_object
-from registry.sources.listing import ListedClaim, RawDocument, Reading
+from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
 from registry.sources.text import identifier, line, plain, tags, text, words
 
@@ -36,7 +37,8 @@ def read_lora_manager(document: RawDocument, beside: Beside) -> Reading:
     """`.metadata.json` of ComfyUI Lora Manager: its own fields around a Civitai version object."""
     data = json_object(document)
     inner = data.get("civitai")
-    reading = civitai.read_version(document, inner if isinstance(inner, dict) else {})
+    version = inner if isinstance(inner, dict) else {}
+    reading = civitai.read_version(document, version, described=data.get("modelDescription"))
     if not isinstance(inner, dict):
         reading.claims += rights_claims(document, tags(data.get("tags")))
     own_base = "" if reading.base else line(data.get("base_model"), 300)
@@ -75,6 +77,8 @@ def read_stability_matrix(document: RawDocument, beside: Beside) -> Reading:
     if base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, base, base, document))
     reading.claims += rights_claims(document, reading.tags)
+    if told := read_words(f"{reading.description}\n\n{reading.notes}"):
+        reading.claims.append(listed(told, document))
     return reading
 
 

@@ -22,7 +22,7 @@ from registry.licensing.errors import LicensingError
 from registry.licensing.identify import identify
 from registry.licensing.table import LICENSES
 
-# From this day on the field holds a set, so that a single word is a set of one and no rung of the ladder.
+# From this day on the field holds a set; until then one rung of the ladder.
 LADDER_ENDED: Final = date(2024, 2, 21)
 # Bases whose license carries `nonCommercial` in Civitai's table: the site shows [None] whatever is stored
 # (getEffectiveCommercialUse), while its API answers with what is stored.
@@ -36,11 +36,13 @@ _BY_FOLDED: Final = {use.casefold(): use for use in COMMERCIAL_USES}
 
 @dataclass
 class _Flags:
-    """The flags of one level: what was understood, what was not, and in which shape they came."""
+    """The flags of one level: what was understood and what was not (`lost`: in no known shape)."""
 
     value: dict[str, Any] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     wire: str = ""
+    late: bool = False
+    lost: bool = False
 
 
 def read_terms(
@@ -104,7 +106,11 @@ def _flags(
         hints["missing"] = missing
     if on_version:
         hints["level"] = "model and version" if stated else "version"
-    value: dict[str, object] | None = read.as_dict() if read.stated else None
+    if any(level.late for level in levels):
+        hints["ladder_after_its_end"] = True
+    # A flag in a shape that no release ever sent may mean anything: then none of them is relied on.
+    lost = any(level.lost for level in levels)
+    value: dict[str, object] | None = read.as_dict() if read.stated and not lost else None
     if value is not None and any(base.strip().casefold() in OVERRIDDEN_BASES for base in bases):
         hints["overridden"] = {"stored": value["allowCommercialUse"], "base": ", ".join(bases)}
         value["allowCommercialUse"] = []
@@ -127,6 +133,7 @@ def _level(stated: Mapping[str, Any], on: date | None) -> _Flags:
         if isinstance(value, bool) or (isinstance(folded, str) and folded in _SPELLED):
             flags.value[key] = value if isinstance(value, bool) else _SPELLED[folded]
         else:
+            flags.lost = True
             flags.unread.append(f"{key}: {_shown(value)}")
     if stated.get("allowCommercialUse") is not None:
         _commercial_use(stated["allowCommercialUse"], on, flags)
@@ -135,8 +142,8 @@ def _level(stated: Mapping[str, Any], on: date | None) -> _Flags:
 
 def _commercial_use(value: object, on: date | None, flags: _Flags) -> None:
     flags.wire = _wire(value)
-    if flags.wire == "word" and on is not None and on >= LADDER_ENDED:
-        value = [value]
+    # Civitai has sent no single word since; a later copy that has one was rewritten by another program.
+    flags.late = flags.wire == "word" and on is not None and on >= LADDER_ENDED
     try:
         read = parse_flags({"allowCommercialUse": value})
     except LicensingError:
@@ -146,6 +153,8 @@ def _commercial_use(value: object, on: date | None, flags: _Flags) -> None:
         # "None" beside another word: it is stated, and the stricter half of it counts.
         if known and any(str(word).strip(' "').casefold() == "none" for word in words):
             flags.value["allowCommercialUse"] = []
+        else:
+            flags.lost = True
         return
     if read.unrecognized:
         flags.unread.append(f"allowCommercialUse: {', '.join(read.unrecognized)}")

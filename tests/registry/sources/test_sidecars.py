@@ -158,7 +158,7 @@ Body.
 """
     reading = read_card(RawDocument("file:README.md", card))
     assert reading is not None
-    assert claim(reading, ClaimKind.LICENSE) == ["flux-1-dev-non-commercial-license"]
+    assert claim(reading, ClaimKind.LICENSE) == "flux-1-dev-nc-1.1.1"
     assert (reading.base, reading.name, reading.description) == (
         "black-forest-labs/FLUX.1-dev",
         "Ink LoRA",
@@ -172,7 +172,7 @@ Body.
 def test_several_licenses_in_a_card_name_none() -> None:
     reading = read_card(RawDocument("file:README.md", b"---\nlicense: [mit, cc-by-nc-4.0]\n---\n"))
     assert reading is not None
-    assert claim(reading, ClaimKind.LICENSE) == []
+    assert claim(reading, ClaimKind.LICENSE) is None
 
 
 @pytest.mark.parametrize("body", [b"# Just a readme\n", b"", b"---\nnever closed\n"])
