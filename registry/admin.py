@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from registry.ledger import audit
+from registry.license_admin import LicenseAdmin
 from registry.models import (
     Adapter,
     AuditEvent,
@@ -21,7 +22,6 @@ from registry.models import (
     File,
     Inspection,
     Job,
-    License,
     Review,
     Snapshot,
     TermsClaim,
@@ -31,9 +31,8 @@ from registry.models import (
 )
 from registry.recheck import follow
 from registry.rules_admin import TermsRuleAdmin
-from registry.seed import new_revision
 
-__all__ = ["TermsRuleAdmin"]
+__all__ = ["LicenseAdmin", "TermsRuleAdmin"]
 
 # Django 5 would guess http for an address without a scheme and warns about it.
 HTTPS: dict[type[Field[Any, Any]], dict[str, Any]] = {URLField: {"assume_scheme": "https"}}
@@ -94,47 +93,6 @@ class BaseModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if change and {"license", "family"} & set(form.changed_data):
             # The terms of every version on this base follow its license.
             follow(bases=[obj.pk])
-
-
-@admin.register(License)
-class LicenseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Name and link can be corrected, which makes a new revision; what a license says is in its data file."""
-
-    formfield_overrides = HTTPS
-    list_display = ["license_id", "revision", "name", "current", "created"]
-    list_filter = ["current"]
-    search_fields = ["license_id", "name"]
-    readonly_fields = ["license_id", "revision", "data", "sha256", "current", "created"]
-    fieldsets = [
-        (None, {"fields": ["license_id", "revision", "name", "url", "current", "created"]}),
-        (
-            _("What it says"),
-            {
-                "fields": ["data", "sha256"],
-                "description": _("Read from registry/licensing/data; verdicts use that file."),
-            },
-        ),
-    ]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
-        return (obj is None or obj.current) and super().has_change_permission(request, obj)
-
-    @transaction.atomic
-    def save_model(self, request: HttpRequest, obj: License, form: Any, change: bool) -> None:
-        if not form.changed_data:
-            return
-        before = License.objects.select_for_update().get(pk=obj.pk)
-        made = new_revision(
-            before, before.license_id, name=obj.name, url=obj.url, data=before.data, sha256=before.sha256
-        )
-        user = request.user.get_username()
-        audit(user, "edit", f"license:{before.license_id}", revision=made.revision, fields=form.changed_data)
 
 
 class FileInline(ReadOnlyInline):
