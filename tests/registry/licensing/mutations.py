@@ -59,7 +59,7 @@ def _changes(cell: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for status in ("allowed", "conditional", "forbidden", "silent", "not_addressed"):
         if status != cell["status"]:
             kept = ["attribution"] if status == "conditional" else []
-            hosts = {} if status == "forbidden" else {"host_exempt": None}
+            hosts: dict[str, Any] = {} if status == "forbidden" else {"host_exempt": None}
             yield f"status {status}", {**rest, "status": status, "conditions": kept, **hosts}
     for dropped in conditions:
         left = [condition for condition in conditions if condition != dropped]
@@ -76,11 +76,11 @@ def _changes(cell: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             other = condition.partition(":")[0] + _PARAMETERS[parameter]
             changed = [*conditions[:place], other, *conditions[place + 1 :]]
             yield f"{condition} as {other}", {**rest, "status": cell["status"], "conditions": changed}
-    readings = dict.fromkeys(_READINGS) if cell.get("disputed") else _READINGS
+    readings: dict[str, Any] = dict.fromkeys(_READINGS) if cell.get("disputed") else _READINGS
     yield "dispute", {**rest, "status": cell["status"], "conditions": conditions, **readings}
     if cell["status"] == "forbidden":
-        hosts = {"host_exempt": None if cell.get("host_exempt") else ["civitai"]}
-        yield "exempt hosts", {**rest, "status": "forbidden", **hosts}
+        exempt = None if cell.get("host_exempt") else ["civitai"]
+        yield "exempt hosts", {**rest, "status": "forbidden", "host_exempt": exempt}
 
 
 def caught_by(mutant: Mutant) -> str | None:

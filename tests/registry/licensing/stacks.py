@@ -81,6 +81,7 @@ def adapter(dice: Random) -> AdapterTerms:
         license_now=_maybe(dice, 0.2, lambda dice: dice.choice(IDS)),
         snapshot=dice.random() < 0.5,
         rights=_maybe(dice, 0.4, rights),
+        concluded=reading(dice) if dice.random() < 0.1 else {},
     )
 
 

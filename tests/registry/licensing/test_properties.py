@@ -13,19 +13,22 @@ from hypothesis import strategies as st
 from registry.licensing import Question
 from registry.licensing.conditions import parse_condition, unite
 from registry.licensing.vocabulary import CONDITIONS as KINDS
-from tests.registry.licensing import stacks
+from tests.registry.licensing import laws, stacks
 from tests.registry.licensing.laws import BROKEN, LAWS
 
 Law = Callable[[Question, Random], None]
 EXAMPLES = 10_000
+strictness = laws.strictness
+questions = st.randoms(use_true_random=False).map(stacks.question)
+adapters = st.randoms(use_true_random=False).map(stacks.adapter)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(dice=st.randoms(use_true_random=False))
-def test_the_law_holds(law: Law, dice: Random) -> None:
+@given(question=questions, dice=st.randoms(use_true_random=False))
+def test_the_law_holds(law: Law, question: Question, dice: Random) -> None:
     """Every choice is drawn by hypothesis, so that a counterexample is made as small as it can be."""
-    law(stacks.question(dice), dice)
+    law(question, dice)
 
 
 @settings(max_examples=EXAMPLES, database=None)
