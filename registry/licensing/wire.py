@@ -7,7 +7,9 @@ from datetime import date
 from typing import Any, Final, cast, get_args
 
 from registry.licensing.civitai import FLAGS, CivitaiFlags, parse_flags
+from registry.licensing.conditions import parse_condition
 from registry.licensing.errors import BadQuestion, ContradictoryTerms, UnknownAct, not_one_of
+from registry.licensing.layer import read_cell
 from registry.licensing.question import (
     RIGHTS_KINDS,
     AdapterTerms,
@@ -180,6 +182,9 @@ def _reply(value: object, where: str, ignored: list[str]) -> AuthorReply | None:
     grants, refusals = item.texts("grants"), item.texts("refusals")
     for act in (*grants, *refusals):
         _known_act(act, where)
+    conditions = item.texts("conditions")
+    for text in conditions:
+        parse_condition(text)
     expires = item.text("expires")
     try:
         until = None if expires is None else date.fromisoformat(expires[:10])
@@ -188,7 +193,7 @@ def _reply(value: object, where: str, ignored: list[str]) -> AuthorReply | None:
     return AuthorReply(
         grants=grants,
         refusals=refusals,
-        conditions=item.texts("conditions"),
+        conditions=conditions,
         state=state,
         evidence=item.text("evidence") or "",
         expires=until,
@@ -253,10 +258,14 @@ def _cells(value: object, where: str) -> dict[str, CellTerms]:
 def _terms(cell: object, where: str) -> CellTerms:
     match cell:
         case [str() as status, list() as conditions] if all(isinstance(text, str) for text in conditions):
-            return status, conditions
+            pass
         case [str() as status] | (str() as status):
-            return status, []
-    raise BadQuestion(f"{where} must be [status, [conditions]], got {cell!r}.")
+            conditions = []
+        case _:
+            raise BadQuestion(f"{where} must be [status, [conditions]], got {cell!r}.")
+    # Read here for its words, so that a bad one is an error even where the act asked about is another.
+    read_cell((status, conditions), where)
+    return status, conditions
 
 
 def _known_act(act: object, where: str) -> None:

@@ -64,6 +64,47 @@ class TestShareAlike:
         assert ask("modify_or_merge", "GPL-3.0-only", base="CC-BY-SA-4.0").outcome == "allowed"
 
 
+OK, NO, HUMAN = "ok", "no", "human"
+# The table of combinations of the algebra, section 5: part -> what happens under each share-alike license.
+INTO = ("faipl-1.0-sd", "CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", "GPL-3.0-only", "ltx-2-community")
+MATRIX = {
+    "MIT": (OK, OK, OK, OK, OK),
+    "Apache-2.0": (OK, OK, OK, OK, OK),
+    "BSD-3-Clause": (OK, OK, OK, OK, OK),
+    "CC0-1.0": (OK, OK, OK, OK, OK),
+    "OpenMDW-1.0": (OK, OK, OK, OK, OK),
+    "CC-BY-4.0": (OK, OK, OK, OK, OK),
+    "creativeml-openrail-m": (OK, HUMAN, HUMAN, HUMAN, OK),
+    "creativeml-openrail-plusplus-m": (OK, HUMAN, HUMAN, HUMAN, OK),
+    "CC-BY-NC-4.0": (NO, NO, OK, NO, NO),
+    "CC-BY-ND-4.0": (NO, NO, NO, NO, NO),
+    "CC-BY-SA-4.0": (NO, OK, NO, OK, NO),
+    "faipl-1.0-sd": (OK, NO, NO, NO, NO),
+    "illustrious-v0.1": (OK, NO, NO, NO, NO),
+    "AGPL-3.0-only": (NO, OK, NO, OK, NO),
+}
+
+
+@pytest.mark.parametrize("part", MATRIX)
+@pytest.mark.parametrize("place", range(len(INTO)), ids=INTO)
+def test_every_pair_of_the_table_of_combinations_comes_out_as_it_says(part: str, place: int) -> None:
+    facts = {"commercial": False, "annual_revenue_usd": 0, "trains_competing_model": False}
+    wanted = MATRIX[part][place]
+    for base, adapter in ((INTO[place], part), (part, INTO[place])):
+        verdict = ask("redistribute_derivative", adapter, base=base, facts=facts)
+        assert verdict.outcome == ("forbidden" if wanted == NO else "conditional"), (base, adapter)
+        # What is for a person to decide is flagged and not decided.
+        assert ("share_alike_review" in codes(verdict)) == (wanted == HUMAN), (base, adapter)
+
+
+def test_one_way_pairs_end_in_the_stricter_license_and_never_loosen() -> None:
+    """CC BY-SA goes into GPL, so a part that only GPL cannot take is still refused."""
+    act = "redistribute_derivative"
+    both = ask(act, "CC-BY-SA-4.0", "GPL-3.0-only", base="CC0-1.0")
+    assert both.outcome == "conditional"
+    assert ask(act, "CC-BY-SA-4.0", "GPL-3.0-only", "faipl-1.0-sd", base="CC0-1.0").outcome == "forbidden"
+
+
 class TestUpstream:
     def test_a_limit_the_base_does_not_permit_is_reported_and_kept(self) -> None:
         extra: dict[str, CellTerms] = {"generate_and_sell_images": ("forbidden", [])}

@@ -15,6 +15,7 @@ from registry.licensing.errors import (
     UnknownCondition,
     UnknownLicense,
 )
+from registry.licensing.question import CellTerms, Rights
 from tests.registry.licensing.asking import OPEN_FLAGS, ask, codes
 
 
@@ -219,6 +220,17 @@ class TestTime:
         assert verdict.outcome == "allowed"
         assert "license_loosened" in codes(verdict)
 
+    def test_the_same_status_with_fewer_duties_is_looser(self) -> None:
+        changed = AdapterTerms("CC-BY-SA-4.0", license_now="CC-BY-4.0", snapshot=True)
+        verdict = ask("redistribute_derivative", changed)
+        assert "share_alike" not in verdict.conditions
+        assert "license_loosened" in codes(verdict)
+
+    def test_a_change_that_is_no_stricter_is_not_reported_as_one(self) -> None:
+        verdict = ask(self.act, AdapterTerms("MIT", license_now="Apache-2.0"))
+        assert verdict.outcome == "allowed"
+        assert "license_tightened" not in codes(verdict)
+
     def test_a_text_nobody_read_is_not_looser(self) -> None:
         assert ask(self.act, AdapterTerms("CC-BY-NC-4.0", license_now="other")).outcome == "forbidden"
 
@@ -241,6 +253,15 @@ class TestRights:
             ("unknown", "generate_and_sell_images", {"rights_cleared": False}, "forbidden"),
             ("cleared", "generate_and_sell_images", {}, "allowed"),
             (None, "generate_and_sell_images", {}, "allowed"),
+            # Kinds of rights are recorded one by one; each bears on its own.
+            ({"copyright": "cleared", "portrait": "refused"}, "generate_and_share_images", {}, "forbidden"),
+            ({"copyright": "cleared", "mark": "unknown"}, "sell_adapter", {}, "unknown"),
+            ({"character": "uncleared"}, "generate_and_share_images", {}, "conditional"),
+            ({"copyright": "cleared", "portrait": "cleared"}, "generate_and_sell_images", {}, "allowed"),
+            ({}, "generate_and_sell_images", {}, "allowed"),
+            # What stays in the house makes nothing public.
+            ("refused", "use_internally_for_business", {}, "allowed"),
+            ("refused", "modify_or_merge", {}, "allowed"),
         ],
     )
     def test_rights_in_the_material_hold_back_public_and_commercial_acts(
@@ -248,8 +269,39 @@ class TestRights:
     ) -> None:
         assert ask(act, AdapterTerms("MIT", rights=rights), facts=facts).outcome == outcome
 
+    def test_the_ledger_says_which_right_is_meant(self) -> None:
+        rights: dict[str, Rights] = {"copyright": "uncleared", "portrait": "refused"}
+        verdict = ask("sell_adapter", AdapterTerms("MIT", rights=rights))
+        shown = [(entry.layer, entry.status, entry.clause) for entry in verdict.ledger[2:]]
+        assert shown == [
+            ("rights:1", "conditional", "copyright in the source material"),
+            ("rights:1", "forbidden", "portrait and publicity rights of the person shown"),
+        ]
+
+    def test_an_author_cannot_clear_the_rights_of_others(self) -> None:
+        reply = AuthorReply(grants=["sell_adapter"])
+        adapter = AdapterTerms("MIT", author_reply=reply, rights="refused")
+        assert ask("sell_adapter", adapter).deciding == ("rights:1",)
+
 
 class TestOtherLayers:
+    def test_a_merge_whose_recipe_is_unknown_leaves_acts_that_earn_open(self) -> None:
+        merge = Component(None, "merge recipe", unknown_recipe=True)
+        sold = ask("generate_and_sell_images", "MIT", components=[merge])
+        assert (sold.outcome, sold.deciding) == ("unknown", ("component:merge recipe",))
+        assert codes(sold)[0] == "recipe_unknown"
+        assert ask("use_privately", "MIT", components=[merge]).outcome == "allowed"
+
+    def test_what_does_not_address_the_act_grants_nothing_alone(self) -> None:
+        card: dict[str, CellTerms] = {"use_privately": ("not_addressed", [])}
+        assert ask("use_privately", AdapterTerms(extra=[card])).outcome == "unknown"
+        assert ask("use_privately", AdapterTerms("MIT", extra=[card])).outcome == "allowed"
+        flagged = AdapterTerms(civitai=OPEN_FLAGS, extra=[card])
+        assert ask("use_privately", flagged, base_model="Pony").outcome == "allowed"
+        resold: dict[str, CellTerms] = {"redistribute_adapter": ("not_addressed", [])}
+        flagged = AdapterTerms(civitai=OPEN_FLAGS, extra=[resold])
+        assert ask("redistribute_adapter", flagged, base_model="Pony").outcome == "unknown"
+
     def test_a_base_that_does_not_match_the_weights_is_unknown(self) -> None:
         conflict = BaseConflict("SDXL 1.0", "Flux.1 D", "tensor shapes")
         verdict = ask("use_privately", "MIT", base_conflict=conflict)

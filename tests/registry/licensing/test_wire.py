@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.licensing import LicensingError, decide, question_from_wire
-from registry.licensing.errors import BadCivitaiFlags, BadQuestion, ContradictoryTerms, UnknownAct
+from registry.licensing.errors import (
+    BadCivitaiFlags,
+    BadQuestion,
+    ContradictoryTerms,
+    UnknownAct,
+    UnknownCondition,
+)
 
 PLAIN: dict[str, Any] = {
     "id": "q1",
@@ -84,6 +90,16 @@ def test_a_null_base_is_unknown() -> None:
         ({"overlays": [{"name": "x"}]}, BadQuestion),
         ({"overlays": [{"name": "x", "kind": "law", "acts": {}}]}, BadQuestion),
         ({"base_conflict": "yes"}, BadQuestion),
+        ({"overlays": [{"name": "x", "acts": {"sell_adapter": ["maybe", []]}}]}, BadQuestion),
+        ({"overlays": [{"name": "x", "acts": {"sell_adapter": ["allowed", ["cake"]]}}]}, UnknownCondition),
+        ({"adapters": [{"author_reply": {"grants": [], "conditions": ["cake"]}}]}, UnknownCondition),
+        ({"tools": "ComfyUI"}, BadQuestion),
+        ({"tools": [1]}, BadQuestion),
+        ({"adapters": [{"licence": "MIT", "rights": {"voice": "cleared"}}]}, BadQuestion),
+        ({"adapters": [{"licence": "MIT", "rights": {"portrait": "fine"}}]}, BadQuestion),
+        ({"components": [{"unknown_recipe": "yes"}]}, BadQuestion),
+        ({"components": [{"unknown_recipe": True, "license": "MIT"}]}, ContradictoryTerms),
+        ({"overlays": [{"name": "x", "disputed": ["sure", []]}]}, BadQuestion),
     ],
 )
 def test_a_question_of_the_wrong_shape_is_refused(
@@ -96,6 +112,18 @@ def test_a_question_of_the_wrong_shape_is_refused(
 def test_a_question_without_adapters_is_refused() -> None:
     with pytest.raises(BadQuestion, match="adapters is missing"):
         question_from_wire({"act": "use_privately", "base_licence": "MIT"})
+
+
+def test_tools_rights_recipes_and_policies_on_disputes_can_be_asked_about() -> None:
+    sold = {**PLAIN, "act": "generate_and_sell_images", "base_licence": "CC-BY-4.0"}
+    for change, layer in (
+        ({"tools": ["NovelAI"]}, "host"),
+        ({"adapters": [{"licence": "MIT", "rights": {"portrait": "unknown", "mark": None}}]}, "rights:1"),
+        ({"components": [{"name": "recipe", "unknown_recipe": True}]}, "component:recipe"),
+        ({"overlays": [{"name": "house", "kind": "policy", "disputed": ["silent", []]}]}, "policy"),
+    ):
+        verdict = decide(question_from_wire({**sold, **change}))
+        assert (verdict.outcome, verdict.deciding, verdict.ignored) == ("unknown", (layer,), ())
 
 
 junk = st.recursive(
