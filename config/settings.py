@@ -189,6 +189,9 @@ HEADER_LIMIT = env_int("HEADER_LIMIT_MB", 32, minimum=1, maximum=100) * 1024 * 1
 # A file whose terms forbid this act is not handed out, however well it is vetted.
 DOWNLOAD_ACT = env_str("DOWNLOAD_ACT", "use_privately")
 
+# A question to an author that has waited so long without a reply is listed for a reminder.
+QUESTION_REMIND_DAYS = env_int("QUESTION_REMIND_DAYS", 7, minimum=1, maximum=365)
+
 # --- Language and time --------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"

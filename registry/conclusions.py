@@ -135,6 +135,21 @@ def citable(version: Version) -> list[Snapshot]:
     return list(found.distinct().defer("body")[:50])
 
 
+def read_credit(value: Mapping[str, Any]) -> dict[str, Any]:
+    """`{required, wording, links, where}` in one spelling. Raises BadConclusion."""
+    required = value.get("required")
+    if not isinstance(required, bool):
+        raise BadConclusion("required must be true or false.")
+    where = [_one_of("where", each, MEDIA) for each in _list(value, "where")]
+    links = _list(value, "links")
+    if any(not each.startswith(("https://", "http://")) for each in links):
+        raise BadConclusion("A link begins with https:// or http://.")
+    wording = _text(value, "wording")
+    if not required and (wording or links or where):
+        raise BadConclusion("Where no credit is due there is no wording, link or place for it.")
+    return {"required": required, "wording": wording, "links": links, "where": where}
+
+
 # --- Reading what was given ---------------------------------------------------------------------------------
 
 
@@ -182,17 +197,7 @@ def _value(item: Item, value: Mapping[str, Any]) -> dict[str, Any]:
             raise BadConclusion("Name the conditions, or conclude that the act is allowed.")
         return {"status": "conditional" if conditions else status, "conditions": conditions}
     if item.kind == "credit":
-        required = value.get("required")
-        if not isinstance(required, bool):
-            raise BadConclusion("required must be true or false.")
-        where = [_one_of("where", each, MEDIA) for each in _list(value, "where")]
-        links = _list(value, "links")
-        if any(not each.startswith(("https://", "http://")) for each in links):
-            raise BadConclusion("A link begins with https:// or http://.")
-        wording = _text(value, "wording")
-        if not required and (wording or links or where):
-            raise BadConclusion("Where no credit is due there is no wording, link or place for it.")
-        return {"required": required, "wording": wording, "links": links, "where": where}
+        return read_credit(value)
     if item.kind == "base":
         name = _text(value, "base")
         base = find_base(name) if name else None

@@ -32,7 +32,7 @@ from registry.settled import ATTRIBUTION, counting_answers, kind_of
 from registry.terms import current_claims, licensing_base, stated_terms
 
 _RANK: Final = {"not_addressed": 0, "allowed": 0, "conditional": 1, "silent": 2, "forbidden": 3}
-_ASKED: Final = frozenset({QuestionState.SENT, QuestionState.REMINDED, QuestionState.NO_REPLY})
+_NOT_ASKED: Final = frozenset({QuestionState.DRAFTED, QuestionState.WITHDRAWN})
 # An act by which a picture reaches others: where a demand for credit shows in every kind of terms.
 _CREDITED: Final = ("generate_and_share_images", "generate_and_sell_images", "redistribute_adapter")
 
@@ -124,7 +124,7 @@ def _found(
             return _Found(
                 ItemState.ANSWERED, stated, said, None, answer.question, answer.message, "", answer.curator
             )
-    if question is not None and question.state in _ASKED:
+    if question is not None and question.state not in _NOT_ASKED:
         return _Found(
             ItemState.ASKED,
             stated,

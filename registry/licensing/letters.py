@@ -125,7 +125,7 @@ def _english(letter: Letter, asked: Sequence[str]) -> str:
         "Thank you for your time,",
         letter.house,
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines).strip()
 
 
 def _japanese(letter: Letter, asked: Sequence[str]) -> str:
@@ -159,4 +159,4 @@ def _japanese(letter: Letter, asked: Sequence[str]) -> str:
         "お手数をおかけいたしますが、どうぞよろしくお願いいたします。",
         letter.house,
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines).strip()

@@ -140,6 +140,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "last_asked",
+                    models.DateTimeField(blank=True, help_text="when sent, or reminded last", null=True),
+                ),
+                (
                     "closed",
                     models.DateTimeField(blank=True, help_text="answered, given up or taken back", null=True),
                 ),
@@ -335,7 +339,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="authorquestion",
-            index=models.Index(fields=["state", "sent"], name="question_waiting"),
+            index=models.Index(fields=["state", "last_asked"], name="question_waiting"),
         ),
         migrations.AddConstraint(
             model_name="authorquestion",

@@ -61,11 +61,12 @@ class AuthorQuestion(models.Model):
     sent = models.DateTimeField(null=True, blank=True)
     sent_by = models.CharField(max_length=150, blank=True)
     reminded = ArrayField(models.DateTimeField(), default=list, blank=True)
+    last_asked = models.DateTimeField(null=True, blank=True, help_text="when sent, or reminded last")
     closed = models.DateTimeField(null=True, blank=True, help_text="answered, given up or taken back")
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["state", "sent"], name="question_waiting")]
+        indexes = [models.Index(fields=["state", "last_asked"], name="question_waiting")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=QuestionState.values), name="question_state_known"
