@@ -140,24 +140,24 @@ class Stack:
 
     def plan(self) -> StackPlan:
         """What each adapter brings, which removal or which other base would make it pass. One query."""
-        others = {base.slug: base for base in self.other_bases()}
 
         def ask(kept: Sequence[int], key: str | None) -> Verdict:
-            return self.decide(kept, None if key is None else others[key])
+            return self.decide(kept, None if key is None else self.other_bases[key])
 
-        return plan(ask, len(self.members), list(others))
+        return plan(ask, len(self.members), list(self.other_bases))
 
-    def other_bases(self) -> list[BaseModel]:
-        """Bases of the same family with a license, by which the adapters could run as well."""
+    @cached_property
+    def other_bases(self) -> Mapping[str, BaseModel]:
+        """Slug -> base of the same family with a license, on which the adapters could run as well."""
         families = {each.version.detected_family for each in self.members} - {"unknown"}
         if self.base is not None:
             families = {self.base.family}
         if len(families) != 1:
-            return []
+            return {}
         found = bases().filter(family__in=families, license__isnull=False)
         if self.base is not None:
             found = found.exclude(pk=self.base.pk)
-        return list(found.order_by("slug")[:MOST_BASES])
+        return {base.slug: base for base in found.order_by("slug")[:MOST_BASES]}
 
     def replaced(self, number: int, member: Member) -> Stack:
         """The same stack with another adapter in one place."""
