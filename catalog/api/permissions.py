@@ -27,6 +27,14 @@ class ReadUnlessLoginRequired(BasePermission):
         return request.method in SAFE_METHODS and (not settings.REQUIRE_LOGIN or _signed_in(request))
 
 
+class AskUnlessLoginRequired(BasePermission):
+    """Anybody may ask a question too long for an address; it is posted, and it changes nothing."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for a call that is open to this caller."""
+        return not settings.REQUIRE_LOGIN or _signed_in(request)
+
+
 class SignedIn(BasePermission):
     """Reading for people and programs that are known by name."""
 

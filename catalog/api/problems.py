@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from catalog import errors
-from registry.errors import KuraError
+from registry.errors import KuraError, VersionNotFound
 from registry.storage import BlobMissing
 from registry.vetting import HardGateFailed, NotReviewable
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _STATUS: dict[type[KuraError], int] = {
     errors.NotFound: 404,
+    VersionNotFound: 404,
     errors.TokenMissing: 401,
     errors.TokenUnknown: 401,
     errors.TokenExpired: 401,

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from catalog.api.adapters import Adapters, Versions
 from catalog.api.files import Content, Files
+from catalog.api.plan import Boms, Credits, Notices, Plans
 from catalog.api.reading import BaseModels, Jobs, Licenses, Sheets
 from catalog.api.reviews import Reviews
 from catalog.api.verdicts import Verdicts
@@ -43,6 +44,10 @@ app_name = "api"
 urlpatterns = [
     re_path("^files/(?P<sha256>[0-9a-fA-F]{64})/content$", Content.as_view(), name="file-content"),
     path("verdicts/", Verdicts.as_view(), name="verdicts"),
+    path("plans/", Plans.as_view(), name="plans"),
+    path("plans/credit/", Credits.as_view(), name="plan-credit"),
+    path("plans/notice/", Notices.as_view(), name="plan-notice"),
+    path("plans/bom/", Boms.as_view(), name="plan-bom"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     path("", include(router.urls)),
