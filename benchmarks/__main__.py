@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import digests, inspect, lineage, rescan, statistics
+from benchmarks import decide, digests, inspect, lineage, rescan, statistics
 from benchmarks.harness import Row, report
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "decide": decide.run,
     "digests": digests.run,
     "inspect": inspect.run,
     "lineage": lineage.run,
