@@ -5,8 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
-from registry.models import AuditEvent, Change, Check, Snapshot, TermsClaim, Version
+from registry.models import (
+    AuditEvent,
+    Change,
+    Check,
+    Snapshot,
+    TermsClaim,
+    TermsNotice,
+    VerdictChange,
+    Version,
+)
 from registry.services import ingest
 from registry.verdicts import verdict_for
 from tests.registry.weight_files import civitai_info, write_json, write_lora
@@ -130,3 +140,26 @@ def test_what_a_sidecar_no_longer_says_is_not_erased(tmp_path: Path) -> None:
     ingest(str(tmp_path))
     version = Version.objects.get()
     assert version.trigger_words == ["inkwash", "brush"] and version.declared_base == "SD 1.5"
+
+
+def test_a_permission_taken_back_upstream_is_on_record_after_the_next_sync(tmp_path: Path) -> None:
+    write_lora(tmp_path / "ink.safetensors")
+    card = tmp_path / "ink.civitai.info"
+    write_json(card, civitai_info())
+    ingest(str(tmp_path))
+    version = Version.objects.get()
+    Version.objects.update(vetting="approved", vetted_at=timezone.now())
+    before = Snapshot.objects.get(url__endswith="ink.civitai.info")
+    assert verdict_for(version, "generate_and_sell_images", {}).outcome != "forbidden"
+    info = civitai_info()
+    info["model"] |= {"allowCommercialUse": []}
+    write_json(card, info)
+    ingest(str(tmp_path))
+    ingest(str(tmp_path))
+    change = VerdictChange.objects.select_related("event").get(act="generate_and_sell_images")
+    assert (change.version, change.after, change.direction) == (version, "forbidden", "tighter")
+    assert TermsNotice.objects.count() == 1
+    assert outcome(version, "terms_changed") == "fail"
+    cited = change.event.evidence["before"]
+    assert before.sha256 in {each["sha256"] for each in cited}
+    assert b"allowCommercialUse" in bytes(Snapshot.objects.get(pk=before.pk).body)
