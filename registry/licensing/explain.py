@@ -35,6 +35,9 @@ _OBLIGING: Final = frozenset({"faipl", "ltx-2"})
 """Share-alike groups whose text counts an adapter among the derivatives that must carry the license."""
 
 
+_UPSTREAM: Final = SHARE_ALIKE.forbids_added_limits
+
+
 def explain(layers: Sequence[Layer], *, with_grants: bool) -> tuple[Reason, ...]:
     """Reasons of all layers: refusals, then what is unknown, open gates, duties, grants, and remarks."""
     found = [(place, reason) for layer in layers for place, reason in _of_layer(layer)]
@@ -142,12 +145,16 @@ def with_upstream_notes(layers: Sequence[Layer]) -> list[Layer]:
     marked = []
     for layer in layers:
         note = ""
-        if layer.name.startswith("adapter:"):
+        if layer.name == "base" and layer.cell.disputed and layer.status == "forbidden":
+            # A card that adds a limit to the license its own model is under, as NoobAI's does to FAIPL.
+            adds = layer.license is not None and layer.license.share_alike_group in _UPSTREAM
+            note = "restriction_not_permitted_by_upstream" if adds else ""
+        elif layer.name.startswith("adapter:"):
             stated = not (
                 layer.origin == "nothing" or (layer.license is not None and layer.license.id == "none")
             )
             limits = any(condition.name == "noncommercial_only" for condition in layer.cell.conditions)
-            if stated and open_base and groups & SHARE_ALIKE.forbids_added_limits:
+            if stated and open_base and groups & _UPSTREAM:
                 refuses = layer.status == "forbidden" and layer.origin in ("license", "civitai", "card")
                 note = "restriction_not_permitted_by_upstream" if refuses or limits else ""
             elif not stated and groups & _OBLIGING:

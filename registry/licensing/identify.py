@@ -12,6 +12,7 @@ from typing import Final
 
 from registry.licensing.errors import UnknownLicense
 from registry.licensing.expressions import alternatives
+from registry.licensing.schema import License
 from registry.licensing.table import LICENSES, Table
 
 UNKNOWN: Final = "unknown"
@@ -107,7 +108,7 @@ def _fold(text: str) -> str:
 @lru_cache(maxsize=8)
 def _index(table: Table) -> Mapping[str, str]:
     names: dict[str, str] = {}
-    for row in table.values():
+    for row in _built_in_first(table):
         own = [
             row.id,
             row.spdx,
@@ -125,7 +126,13 @@ def _index(table: Table) -> Mapping[str, str]:
 
 @lru_cache(maxsize=8)
 def _links(table: Table) -> Mapping[str, str]:
-    return {row.url.casefold().rstrip("/"): row.id for row in reversed(list(table.values())) if row.url}
+    rows = reversed(_built_in_first(table))
+    return {row.url.casefold().rstrip("/"): row.id for row in rows if row.url}
+
+
+def _built_in_first(table: Table) -> list[License]:
+    """So that a house license cannot take a name that stands for a known text."""
+    return sorted(table.values(), key=lambda row: row.id not in LICENSES)
 
 
 def identify_license(text: str | None, table: Table = LICENSES) -> str | None:

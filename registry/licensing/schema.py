@@ -20,6 +20,7 @@ Problem = tuple[str, str]
 
 # What an SPDX license expression takes as one word.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,99}")
+_OPERATORS: Final = frozenset({"and", "or", "with"})
 _DERIVATIVES: Final = get_args(Derivative)
 # A license always has a say, if only by its silence; `not_addressed` is for rules about other things.
 _STATUSES: Final = tuple(status for status in STATUSES if status != "not_addressed")
@@ -192,7 +193,7 @@ def problems(row: object) -> tuple[Problem, ...]:
         check.require(isinstance(value, str) and value.strip() != "", key, f"{key} is missing or empty")
     named = isinstance(given.get("id"), str) and given["id"].strip() != ""
     check.require(
-        not named or bool(_ID.fullmatch(given["id"])), "id",
+        not named or (bool(_ID.fullmatch(given["id"])) and given["id"].casefold() not in _OPERATORS), "id",
         "id takes letters, digits, dots, pluses, hyphens and underscores, at most 100",
     )  # fmt: skip
     confidence = given.get("confidence")

@@ -114,6 +114,12 @@ class TestUpstream:
         assert verdict.outcome == "forbidden"
         assert "restriction_not_permitted_by_upstream" in codes(verdict)
 
+    def test_a_card_that_adds_a_limit_to_its_own_license_is_reported_too(self) -> None:
+        verdict = ask("generate_and_sell_images", "faipl-1.0-sd", base="noobai-xl")
+        assert verdict.outcome == "forbidden"
+        assert "restriction_not_permitted_by_upstream" in codes(verdict)
+        assert "which lets nobody add a limit" in verdict.ledger[0].other_reading
+
     def test_an_author_on_a_share_alike_base_owes_its_license(self) -> None:
         verdict = ask("generate_and_sell_images", None, base="faipl-1.0-sd")
         assert verdict.outcome == "unknown"

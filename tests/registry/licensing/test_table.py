@@ -220,6 +220,19 @@ def test_a_revision_takes_the_place_of_the_row_before_and_verdicts_name_it() -> 
     assert len({LICENSES.revision, first.revision, second.revision}) == 3
 
 
+def test_a_house_license_cannot_take_a_name_that_stands_for_a_known_text() -> None:
+    greedy = HOUSE | {"name": "MIT License", "hub_tags": ["mit"], "url": LICENSES["MIT"].url, "id": "AAA"}
+    table = LICENSES.with_rows([license_from_row(greedy)])
+    for name in ("mit", "MIT", "MIT License", LICENSES["MIT"].url):
+        assert identify_license(name, table) == "MIT"
+
+
+@pytest.mark.parametrize("name", ["AND", "or", "my license", "a/b", "", "x" * 101, "(MIT)"])
+def test_an_id_has_to_fit_into_a_license_expression(name: str) -> None:
+    with pytest.raises(BadTable, match="id"):
+        license_from_row({**HOUSE, "id": name})
+
+
 def test_a_license_written_out_and_read_again_is_the_same() -> None:
     for license_row in LICENSES.values():
         again = license_from_row(json.loads(json.dumps(row_of(license_row))), license_row.sha256)
