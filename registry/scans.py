@@ -1,7 +1,7 @@
 """Remembers which blob a file on this machine is, so that a second scan of a folder reads no unchanged file.
 
 A file is unchanged while its path has the same inode, size and modification time; that is what git and rsync
-rely on, too. A hard link is known by the inode it shares, a symbolic link by the path it leads to.
+rely on, too. A link is known by the inode it shares or leads to. Every path has a row: a blob's aliases.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import os
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 from registry import storage
+from registry.errors import KuraError
 from registry.models import Blob, ScannedPath
 
 # File systems count time in steps of up to 10 ms; within one, a file can change and keep its time.
-_STEP_NS = 10_000_000
+STEP_NS = 10_000_000
 
 
 def recall(path: Path) -> Blob | None:
@@ -24,73 +26,93 @@ def recall(path: Path) -> Blob | None:
 
     Opens nothing.
     """
-    try:
-        real = path.resolve(strict=True)
-        status = real.stat()
-    except (OSError, RuntimeError, ValueError):
-        # A loop of symbolic links is a RuntimeError up to Python 3.12.
-        return None
-    if not stat.S_ISREG(status.st_mode):
+    status = status_of(path)
+    if status is None or not stat.S_ISREG(status.st_mode):
         return None
     same_stat: dict[str, str | int] = {
         "inode": str(status.st_ino),
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
     }
-    row = ScannedPath.objects.filter(key=_key(real), **same_stat).select_related("blob").first()
+    rows = ScannedPath.objects.filter(blob__isnull=False, **same_stat).select_related("blob")
+    row = rows.filter(key=key_of(path)).first()
     if row is None:
-        row = _hard_link(real, same_stat)
+        row = next((row for row in rows[:20] if _is_one_file(path, row.path)), None)
         if row is not None:
-            _remember(real, status, row.blob)
-    return row.blob if row is not None and storage.holds(row.blob) else None
+            _remember(path, status, blob=row.blob)
+    return row.blob if row is not None and row.blob is not None and storage.holds(row.blob) else None
 
 
 def store(path: Path, *, container: str) -> Blob:
     """`storage.store`, remembered for `recall` if the file kept still meanwhile. Raises what that raises."""
-    before = _status(path)
+    before = status_of(path)
     now = time.time_ns()
     blob = storage.store(path, container=container)
-    after = _status(path)
-    if before is None or after is None or _identity(before) != _identity(after):
-        return blob
-    if before.st_size == blob.size and before.st_mtime_ns < now - _STEP_NS:
-        _remember(path.resolve(), before, blob)
+    if before is not None and before.st_size == blob.size and _kept_still(path, before, now):
+        _remember(path, before, blob=blob)
     return blob
 
 
-def _hard_link(real: Path, same_stat: dict[str, str | int]) -> ScannedPath | None:
-    """A row of another path that is the very same file."""
-    for row in ScannedPath.objects.filter(**same_stat).select_related("blob")[:20]:
-        try:
-            if real.samefile(row.path):
-                return row
-        except (OSError, ValueError):
-            continue
-    return None
+def refuse(path: Path, before: os.stat_result | None, began: int, error: KuraError, edition: str) -> None:
+    """Remember that the reader of this edition found `path` not fit to be taken in, if it kept still.
+
+    `before`: what `status_of` said before the reading, which began at `began` (nanoseconds since 1970).
+    """
+    if before is not None and _kept_still(path, before, began):
+        told = {"code": error.code, "message": error.message, "next_step": error.next_step}
+        _remember(path, before, refusal=told, refused_by=edition)
 
 
-def _remember(real: Path, status: os.stat_result, blob: Blob) -> None:
+def key_of(path: Path) -> str:
+    """The primary key of a path's row."""
+    return key_in(os.fsencode(os.path.realpath(path.parent)), path.name)
+
+
+def key_in(folder: bytes, name: str) -> str:
+    """The primary key of the row of the file `name` in the resolved `folder`."""
+    return hashlib.sha256(folder.rstrip(b"/") + b"/" + os.fsencode(name)).hexdigest()
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """The stat of what `path` leads to; None where that is nothing."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _is_one_file(path: Path, other: str) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _kept_still(path: Path, before: os.stat_result, began: int) -> bool:
+    after = status_of(path)
+    same = after is not None and _identity(before) == _identity(after)
+    return same and before.st_mtime_ns < began - STEP_NS
+
+
+def _remember(path: Path, status: os.stat_result, **known: Any) -> None:
+    """Whatever else was known of the path is forgotten: it was another file."""
+    real = Path(os.path.realpath(path.parent)) / path.name
+    fresh: dict[str, Any] = {"blob": None, "refusal": None, "refused_by": "", "version": None}
     ScannedPath.objects.update_or_create(
-        key=_key(real),
+        key=key_of(path),
         defaults={
             "path": os.fsencode(real).decode("utf-8", errors="replace"),
             "inode": str(status.st_ino),
             "size": status.st_size,
             "mtime_ns": status.st_mtime_ns,
-            "blob": blob,
+            **fresh,
+            "listing": "",
+            "asked": [],
+            "mark": "",
+            "state": "",
+            **known,
         },
     )
-
-
-def _key(real: Path) -> str:
-    return hashlib.sha256(os.fsencode(real)).hexdigest()
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,15 @@ from registry.lineage_checks import assess_with_kin
 from registry.models import BaseModel, Blob, ClaimKind, Inspection, Version
 from registry.sources import read_source
 from registry.sources.errors import NoAdaptersFound, NotAnAdapter, UnknownBase
-from registry.sources.folder import Failure
-from registry.sources.listing import ListedClaim, ListedVersion
+from registry.sources.listing import ListedClaim, ListedFile, ListedVersion
 from registry.sources.pictures import check_picture
+from registry.sources.rescans import Memory, current_edition
 from registry.sources.save import Saved, StoredFile, StoredSample, content_key, save_version
 from registry.sources.text import shown
+from registry.sources.walk import Failure
 from registry.weights.container import open_container
 from registry.weights.digests import Digests
+from registry.weights.errors import Unreadable, WeightsError
 from registry.weights.inspection import inspect_file
 from registry.weights.names import check_name
 
@@ -37,6 +40,7 @@ _QUARANTINE = {
 }
 
 Progress = Callable[[int, int, str], None]
+Pair = tuple[ListedFile, StoredFile]
 
 
 @dataclass(slots=True)
@@ -84,22 +88,29 @@ def ingest(
     claim = _declared_license(license_id) if license_id else None
     decided_base = _named_base(base) if base else None
     storage.remove_abandoned()
-    findings = read_source(source)
-    report = Report(failed=list(findings.failures))
-    total = sum(len(listing.versions) for listing in findings.listings)
-    done = 0
+    options = (claim and claim.value, decided_base and decided_base.pk)
+    memory = Memory(current_edition(f"{READER} {settings.HEADER_LIMIT}", *options))
+    findings = read_source(source, memory)
+    skipped = [
+        _skipped(each.candidate.path, each.adapter, each.version, each.sha256) for each in findings.unchanged
+    ]
+    # What a listing cannot be read for is added to the same list.
+    report = Report(failed=findings.failures, skipped=skipped)
+    done = len(report.skipped) + len(report.failed)
     try:
         for listing in findings.listings:
-            stored = []
+            stored: list[tuple[ListedVersion, list[Pair]]] = []
             for listed in listing.versions:
-                progress(done, total, listed.files[0].name)
-                done += 1
+                progress(done, findings.total, listed.files[0].name)
+                done += len(listed.files)
                 if claim:
                     listed.claims.append(claim)
-                if files := list(_store_files(listed, report)):
-                    stored.append((listed, files))
-            siblings = [content_key(files) for _, files in stored]
-            for listed, files in stored:
+                if pairs := list(_store_files(listed, memory, report)):
+                    stored.append((listed, pairs))
+            siblings = [content_key([file for _, file in pairs]) for _, pairs in stored]
+            for listed, pairs in stored:
+                files = [file for _, file in pairs]
+                failures = len(report.failed)
                 samples = list(_store_samples(listed, report))
                 saved = save_version(
                     listing,
@@ -110,12 +121,17 @@ def ingest(
                     siblings=siblings,
                     decided_base=decided_base,
                 )
-                _note(saved, listed, files, report)
+                _note(saved, pairs, report)
                 _relate(saved, report)
+                if len(report.failed) == failures:
+                    # Nothing of it has to be tried again, so the next scan may pass it by.
+                    for file, _ in pairs:
+                        memory.keep(file.mark, saved.version.pk)
     except storage.StorageFull as error:
         # Every other file would meet the same end; what is stored so far stays.
         report.failed.append(Failure(source, error))
-    progress(total, total, "")
+    memory.flush()
+    progress(findings.total, findings.total, "")
     return report
 
 
@@ -137,21 +153,23 @@ def _named_base(name: str) -> BaseModel:
     return found
 
 
-def _note(saved: Saved, listed: ListedVersion, files: Sequence[StoredFile], report: Report) -> None:
+def _skipped(path: Path, adapter: int, version: int, sha256: str) -> dict[str, Any]:
+    return {
+        "source": shown(path),
+        "code": "already_stored",
+        "adapter": adapter,
+        "version": version,
+        "sha256": sha256,
+    }
+
+
+def _note(saved: Saved, pairs: Sequence[Pair], report: Report) -> None:
     version = saved.version
     if saved.changed:
         report.adapters.setdefault(version.adapter_id, {})[version.pk] = version
         return
-    for file in files:
-        report.skipped.append(
-            {
-                "source": shown(next(item.path for item in listed.files if item.name == file.name)),
-                "code": "already_stored",
-                "adapter": version.adapter_id,
-                "version": version.pk,
-                "sha256": file.blob.sha256,
-            }
-        )
+    for file, stored in pairs:
+        report.skipped.append(_skipped(file.path, version.adapter_id, version.pk, stored.blob.sha256))
 
 
 def _relate(saved: Saved, report: Report) -> None:
@@ -163,31 +181,47 @@ def _relate(saved: Saved, report: Report) -> None:
         report.failed.append(Failure(str(saved.version), error))
 
 
-def _store_files(listed: ListedVersion, report: Report) -> Iterator[StoredFile]:
+def _store_files(listed: ListedVersion, memory: Memory, report: Report) -> Iterator[Pair]:
     for file in listed.files:
         try:
-            yield _store_file(file.path, file.name)
+            yield file, _store_file(file.path, file.name, memory.edition.reader)
         except storage.StorageFull:
             raise
         except KuraError as error:
             report.failed.append(Failure(shown(file.path), error))
 
 
-def _store_file(path: Path, name: str) -> StoredFile:
-    """Store one weights file if it is one. Raises WeightsError, NotAnAdapter, StorageError."""
+def _store_file(path: Path, name: str, edition: str) -> StoredFile:
+    """Store one weights file if it is one; a refusal is remembered with the `edition` of the reader.
+
+    Raises WeightsError, NotAnAdapter, StorageError.
+    """
     check_name(path.name)
     known = scans.recall(path)
     if known and known.container in (*_QUARANTINE, "safetensors"):
         return _stored(known, name, known.container)
+    before, began = scans.status_of(path), time.time_ns()
+    try:
+        container = _container_of(path, name)
+    except (WeightsError, NotAnAdapter) as error:
+        # What could not be read says nothing about the bytes.
+        if not isinstance(error, Unreadable):
+            scans.refuse(path, before, began, error, edition)
+        raise
+    return _stored(scans.store(path, container=container), name, container)
+
+
+def _container_of(path: Path, name: str) -> str:
+    """The container of a file that is kept. Raises WeightsError, NotAnAdapter."""
     container = open_container(path, header_limit=settings.HEADER_LIMIT)
     if container.kind in _QUARANTINE:
-        return _stored(scans.store(path, container=container.kind), name, container.kind)
+        return container.kind
     if container.error:
         raise container.error
     kind = inspect_file(path, hashes=False, header_limit=settings.HEADER_LIMIT).kind
     if kind not in KEPT_KINDS:
         raise NotAnAdapter(f"{name} is of the kind {kind}.")
-    return _stored(scans.store(path, container=container.kind), name, container.kind)
+    return container.kind
 
 
 def _stored(blob: Blob, name: str, container: str) -> StoredFile:

@@ -88,12 +88,13 @@ def store(source: Path | IO[bytes], *, container: str = "unknown") -> Blob:
     return blob
 
 
-def holds(blob: Blob) -> bool:
+def holds(blob: Blob | str) -> bool:
     """Whether the blob's bytes are here: looked up in a folder, believed of a storage that must be asked over
     the network.
     """
     backend = blob_storage()
-    return not isinstance(backend, FileSystemStorage) or backend.exists(blob_name(blob.sha256))
+    sha256 = blob if isinstance(blob, str) else blob.sha256
+    return not isinstance(backend, FileSystemStorage) or backend.exists(blob_name(sha256))
 
 
 def store_bytes(data: bytes, *, container: str = "unknown") -> Blob:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from registry.sources.errors import PathNotFound, SourceNotSupported
 from registry.sources.folder import Findings, list_path
+from registry.sources.rescans import Memory
 
 Reader = Callable[[str], Findings]
 
@@ -32,12 +33,15 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
 )
 
 
-def read_source(source: str) -> Findings:
-    """What SOURCE offers. Raises SourceNotSupported, PathNotFound, NoAdaptersFound."""
+def read_source(source: str, memory: Memory) -> Findings:
+    """What SOURCE offers, and what of it `memory` knows already.
+
+    Raises SourceNotSupported, PathNotFound, NoAdaptersFound.
+    """
     for pattern, reader in READERS:
         if pattern.match(source):
             return reader(source)
     if not source.strip():
         # An empty path would mean the folder the program happens to run in.
         raise PathNotFound("No path is given.")
-    return list_path(Path(source).expanduser())
+    return list_path(Path(source).expanduser(), memory)

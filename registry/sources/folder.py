@@ -1,159 +1,232 @@
-"""Finds adapter files in a folder, groups them with their sidecars and cards, and lists them as adapters."""
+"""Reads what lies beside the adapter files of a folder, groups them, and lists them as adapters."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 from registry.errors import KuraError
 from registry.models import Source
 from registry.scans import recall
 from registry.sources.cards import read_card
 from registry.sources.documents import read_document
-from registry.sources.errors import NoAdaptersFound, NotAnAdapter, PathNotFound
-from registry.sources.license_files import license_files, linked_from, read_license_file
-from registry.sources.listing import ListedFile, ListedSample, ListedVersion, Listing, RawDocument, Reading
+from registry.sources.errors import NoAdaptersFound, PathNotFound
+from registry.sources.license_files import linked_from, read_license_file
+from registry.sources.listing import (
+    ListedFile,
+    ListedSample,
+    ListedVersion,
+    Listing,
+    Mark,
+    RawDocument,
+    Reading,
+)
+from registry.sources.rescans import Edition, Memory, Unchanged, listing_digest, mark_of
 from registry.sources.sidecars import Beside, first_filled, sidecars_of
 from registry.sources.text import file_name, shown
+from registry.sources.walk import CARD, PICTURES, WEIGHTS, Candidate, Failure, Folder, walk
 
-WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
-PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-CARD = "README.md"
 _MOST_SAMPLES = 24
-_LARGEST_PICTURE = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One thing that was left out, and why: a line of its own, while the rest goes on."""
-
-    source: str
-    error: KuraError
-
-    def as_dict(self) -> dict[str, str]:
-        return {"source": self.source, "code": self.error.code, "message": str(self.error).partition(": ")[2]}
+# Readings that need not be done again after the files are grouped may take up this many bytes.
+_HELD = 32 * 2**20
 
 
 @dataclass(slots=True)
 class Found:
-    """A weights file with what is said about it: its own sidecars first, then the folder's card."""
+    """A weights file with what is said about it: its own sidecars first, then the folder's card.
 
-    path: Path
+    `asked`: files that a card or sidecar led to, by name within the folder. `whole`: nothing failed.
+    """
+
+    candidate: Candidate
     readings: list[Reading] = field(default_factory=list)
     documents: list[RawDocument] = field(default_factory=list)
     card: Path | None = None
-    present: dict[str, Path] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    whole: bool = True
+
+    @property
+    def path(self) -> Path:
+        return self.candidate.path
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """One adapter per name: same Civitai model, or same card; every other file stands for itself."""
+        if key := first_filled(self.readings, "adapter_key"):
+            return str(first_filled(self.readings, "source")), str(key)
+        return ("card", str(self.card)) if self.card else ("file", str(self.path))
 
 
 @dataclass(slots=True)
 class Findings:
-    """What a folder holds: adapters to take in, and what cannot be."""
+    """What a source holds: files that nothing is new about, adapters to take in, and what cannot be.
 
-    listings: list[Listing]
+    Each listing is read when its turn comes, which may add to `failures`. `total` counts all files.
+    """
+
+    unchanged: list[Unchanged]
+    listings: Iterator[Listing]
     failures: list[Failure]
+    total: int
 
 
-def list_path(path: Path) -> Findings:
+def list_path(path: Path, memory: Memory) -> Findings:
     """The adapters in a file or below a folder. Raises PathNotFound, NoAdaptersFound."""
+    failures: list[Failure] = []
     try:
         if path.is_file():
-            beside = {entry.name: entry for entry in sorted(path.parent.iterdir()) if entry.is_file()}
-            found, failures = _read([(path, beside)])
-            return Findings(_group(found, path.parent), failures)
-        there = path.is_dir()
+            names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+            candidates, top = [Candidate(path, Folder(path.parent, names))], path.parent
+        elif path.is_dir():
+            candidates, top = list(walk(path, failures)), path
+        else:
+            raise PathNotFound(f"{shown(path)} does not exist or may not be read.")
     except OSError as error:
         raise PathNotFound(f"{shown(path)}: {error.strerror or 'it could not be read'}.") from None
-    if not there:
-        raise PathNotFound(f"{shown(path)} does not exist or may not be read.")
-    failures = []
-    candidates = list(_walk(path, failures))
     if not candidates and not failures:
         raise NoAdaptersFound(f"{shown(path)} holds no file named {', '.join(WEIGHTS)}.")
-    found, unreadable = _read(candidates)
-    return Findings(_group(found, path), failures + unreadable)
+    known = memory.sort(candidates)
+    failures += known.refused
+    lister = _Lister(top, memory.edition, failures)
+    lister.group(known.others)
+    lister.group(known.rejoining(lister.groups_seen()))
+    return Findings(known.unchanged, lister.listings(candidates), failures, len(candidates))
 
 
-def _walk(top: Path, failures: list[Failure]) -> Iterator[tuple[Path, dict[str, Path]]]:
-    """Weights files below `top` in a stable order, each with the files of its folder; nothing hidden."""
+class _Lister:
+    """Reads what lies beside the files, groups them, and lists one adapter after the other."""
 
-    def unreadable(error: OSError) -> None:
-        folder = shown(Path(error.filename))
-        cause = PathNotFound(f"{folder}: {error.strerror or 'it could not be read'}.")
-        failures.append(Failure(folder, cause))
+    def __init__(self, top: Path, edition: Edition, failures: list[Failure]) -> None:
+        self._top = top
+        self._edition = edition
+        self._failures = failures
+        self._failed: set[tuple[str, str]] = set()
+        self._shared: tuple[Folder, _Shared] | None = None
+        self._digests: dict[Path, str] = {}
+        self._groups: dict[tuple[str, str], list[Candidate]] = {}
+        self._held: dict[Path, Found] = {}
+        self._spare = _HELD
+        self._began = time.time_ns()
 
-    for root, folders, names in os.walk(top, onerror=unreadable):
-        folder = Path(root)
-        if "model_index.json" in names:
-            # A diffusers pipeline: its parts are base model weights, one line says it for all of them.
-            folders.clear()
-            told = NotAnAdapter(f"{file_name(folder)} is a whole diffusers pipeline.")
-            failures.append(Failure(shown(folder), told))
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        present = {name: folder / name for name in sorted(names)}
-        for name, path in present.items():
-            if path.suffix.lower() in WEIGHTS and not name.startswith("."):
-                yield path, present
+    def group(self, candidates: Iterable[Candidate]) -> None:
+        """Put the files together by what is said beside them."""
+        for candidate in candidates:
+            if not _said_about(candidate):
+                self._groups.setdefault(("file", str(candidate.path)), []).append(candidate)
+                continue
+            found = self._read(candidate)
+            self._groups.setdefault(found.group, []).append(candidate)
+            size = sum(len(document.body) for document in found.documents)
+            if size <= self._spare:
+                self._spare -= size
+                self._held[candidate.path] = found
 
+    def groups_seen(self) -> set[str]:
+        """Digests of the names of the groups so far."""
+        return {listing_digest(name) for name in self._groups}
 
-def _read(candidates: list[tuple[Path, dict[str, Path]]]) -> tuple[list[Found], list[Failure]]:
-    """Every candidate with its readings; a card is read once, and a broken sidecar costs one line."""
-    found: list[Found] = []
-    failures: list[Failure] = []
-    cards: dict[Path, tuple[RawDocument | None, Reading | None]] = {}
-    licenses: dict[Path, tuple[RawDocument | None, Reading | None]] = {}
-    for path, present in candidates:
-        item = Found(path, present=present)
-        beside = Beside(file_name(path), cache(lambda path=path: _sha256(path)))  # type: ignore[misc]
-        for kind, sidecar in sidecars_of(path, present):
+    def listings(self, order: Sequence[Candidate]) -> Iterator[Listing]:
+        """The adapters of the files in groups, one read after the other, in this order of their files."""
+        places = {candidate.path: place for place, candidate in enumerate(order)}
+        for members in self._groups.values():
+            members.sort(key=lambda candidate: places[candidate.path])
+        for name, members in sorted(self._groups.items(), key=lambda each: places[each[1][0].path]):
+            items = [self._held.pop(each.path, None) or self._read(each) for each in members]
+            yield _listing(items, self._top, lambda item, name=name: self._mark(item, name))  # type: ignore[misc]
+
+    def _mark(self, item: Found, name: tuple[str, str]) -> Mark | None:
+        if not item.whole:
+            return None
+        return mark_of(item.candidate, listing_digest(name), item.asked, self._edition, self._began)
+
+    def _read(self, candidate: Candidate) -> Found:
+        """The candidate with its readings; a card is read once, and a broken sidecar costs one line."""
+        path, folder = candidate.path, candidate.folder
+        found = Found(candidate)
+        beside = Beside(file_name(path), lambda: self._sha256(path))
+        for kind, sidecar in sidecars_of(path, folder.present):
             try:
-                item.documents.append(document := read_document(sidecar, kind.media_type))
-                item.readings.append(kind.read(document, beside))
+                found.documents.append(document := read_document(sidecar, kind.media_type))
+                found.readings.append(kind.read(document, beside))
             except KuraError as error:
-                failures.append(Failure(shown(sidecar), error))
-        if CARD in present:
-            card = present[CARD]
-            if card not in cards:
-                cards[card] = _read_card(card, failures)
-            written, reading = cards[card]
-            if written:
-                item.documents.append(written)
-            if reading:
-                item.readings.append(reading)
-                item.card = card
-        for text in license_files(present):
-            if text not in licenses:
-                licenses[text] = _read_license(text, failures)
-            written, reading = licenses[text]
-            if written and reading:
-                item.documents.append(written)
-                item.readings.append(reading)
-        found.append(item)
-    return found, failures
+                self._fail(Failure(shown(sidecar), error))
+                found.whole = False
+        shared = self._shared_by(folder)
+        found.documents += shared.documents
+        found.readings += shared.readings
+        found.card = shared.card
+        found.whole &= shared.whole
+        found.asked = list(dict.fromkeys([*shared.asked, *(name for name, _ in _linked_pictures(found))]))
+        return found
+
+    def _shared_by(self, folder: Folder) -> _Shared:
+        if self._shared is None or self._shared[0] is not folder:
+            self._shared = (folder, self._read_shared(folder))
+        return self._shared[1]
+
+    def _read_shared(self, folder: Folder) -> _Shared:
+        """The folder's card and license texts; a README without front matter is no card and is not kept."""
+        found = _Shared()
+        if CARD in folder.present:
+            card = folder.present[CARD]
+            linked = linked_from(folder.path)
+
+            def follow(link: str) -> str | None:
+                found.asked.append(link)
+                return linked(link)
+
+            try:
+                document = read_document(card, "text/markdown")
+                found.documents.append(document)
+                if reading := read_card(document, follow):
+                    found.readings.append(reading)
+                    found.card = card
+                else:
+                    found.documents.clear()
+            except KuraError as error:
+                self._fail(Failure(shown(card), error))
+                found.whole = False
+        for text in folder.licenses:
+            try:
+                document, told = read_license_file(text)
+                if told:
+                    found.documents.append(document)
+                    found.readings.append(told)
+            except KuraError as error:
+                self._fail(Failure(shown(text), error))
+                found.whole = False
+        return found
+
+    def _fail(self, failure: Failure) -> None:
+        # What is read a second time fails a second time.
+        if (told := (failure.source, failure.error.code)) not in self._failed:
+            self._failed.add(told)
+            self._failures.append(failure)
+
+    def _sha256(self, path: Path) -> str:
+        if path not in self._digests:
+            self._digests[path] = _sha256(path)
+        return self._digests[path]
 
 
-def _read_card(path: Path, failures: list[Failure]) -> tuple[RawDocument | None, Reading | None]:
-    """The card's bytes and what they say; a README without front matter is no card and is not kept."""
-    document = None
-    try:
-        document = read_document(path, "text/markdown")
-        reading = read_card(document, linked_from(path.parent))
-    except KuraError as error:
-        failures.append(Failure(shown(path), error))
-        return document, None
-    return (document, reading) if reading else (None, None)
+@dataclass(slots=True)
+class _Shared:
+    """What speaks for all files of a folder."""
+
+    documents: list[RawDocument] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    card: Path | None = None
+    asked: list[str] = field(default_factory=list)
+    whole: bool = True
 
 
-def _read_license(path: Path, failures: list[Failure]) -> tuple[RawDocument | None, Reading | None]:
-    try:
-        return read_license_file(path)
-    except KuraError as error:
-        failures.append(Failure(shown(path), error))
-        return None, None
+def _said_about(candidate: Candidate) -> bool:
+    """Whether something lies beside the file that may put it together with others."""
+    return CARD in candidate.folder.present or bool(sidecars_of(candidate.path, candidate.folder.present))
 
 
 def _sha256(path: Path) -> str:
@@ -168,29 +241,16 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _group(found: list[Found], top: Path) -> list[Listing]:
-    """One listing per adapter: same Civitai model, or same card; every other file stands for itself."""
-    groups: dict[tuple[str, str], list[Found]] = {}
-    for item in found:
-        key = first_filled(item.readings, "adapter_key")
-        if key:
-            name = (str(first_filled(item.readings, "source")), str(key))
-        elif item.card:
-            name = ("card", str(item.card))
-        else:
-            name = ("file", str(item.path))
-        groups.setdefault(name, []).append(item)
-    return [_listing(items, top) for items in groups.values()]
-
-
-def _listing(items: list[Found], top: Path) -> Listing:
+def _listing(items: list[Found], top: Path, mark: Callable[[Found], Mark | None]) -> Listing:
     readings = [reading for item in items for reading in item.readings]
     lead = items[0]
+    stated = first_filled(readings, "name")
     own_name = lead.card.parent.name if lead.card and lead.card.parent != top else lead.path.stem
     listing = Listing(
         source=first_filled(readings, "source") or Source.FOLDER,
         source_key=first_filled(readings, "adapter_key") or None,
-        name=first_filled(readings, "name") or file_name(Path(own_name)),
+        name=stated or file_name(Path(own_name)),
+        name_stated=bool(stated),
         source_url=first_filled(readings, "url") or "",
         creator=first_filled(readings, "creator") or "",
         creator_url=first_filled(readings, "creator_url") or "",
@@ -204,7 +264,7 @@ def _listing(items: list[Found], top: Path) -> Listing:
         slot = f"id {key}" if key else f"path {item.path}"
         if slot not in versions:
             versions[slot] = _version(item, key)
-        versions[slot].files.append(ListedFile(item.path, file_name(item.path)))
+        versions[slot].files.append(ListedFile(item.path, file_name(item.path), mark(item)))
         _add_readings(versions[slot], item)
     listing.versions = list(versions.values())
     for version in listing.versions:
@@ -220,9 +280,11 @@ def _bare(name: str) -> str:
 
 def _version(item: Found, key: str) -> ListedVersion:
     readings = item.readings
+    stated = first_filled(readings, "version_name")
     return ListedVersion(
         source_key=key or None,
-        name=first_filled(readings, "version_name") or file_name(Path(item.path.stem), 200),
+        name=stated or file_name(Path(item.path.stem), 200),
+        name_stated=bool(stated),
         notes=first_filled(readings, "notes") or "",
         trigger_words=first_filled(readings, "trigger_words") or [],
         declared_base=first_filled(readings, "base") or "",
@@ -245,16 +307,21 @@ def _add_readings(version: ListedVersion, item: Found) -> None:
 
 def _samples(item: Found) -> Iterator[ListedSample]:
     """Pictures beside the file (`<stem>.png`, `<stem>.preview.png`), then those that the card shows."""
-    for path in item.present.values():
-        own = path.stem == item.path.stem or path.stem.startswith(f"{item.path.stem}.")
-        if own and path.suffix.lower() in PICTURES:
-            yield ListedSample(path)
+    for path in item.candidate.folder.pictures(item.path.stem):
+        yield ListedSample(path)
     folder = item.path.parent
+    for name, parameters in _linked_pictures(item):
+        # A card must not reach outside its folder.
+        target = folder / name
+        if target.is_file():
+            inside = target.resolve()
+            if inside.is_relative_to(folder.resolve()):
+                yield ListedSample(inside, parameters)
+
+
+def _linked_pictures(item: Found) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names within the folder of pictures that a card or sidecar shows, and what it says of each."""
     for reading in item.readings:
         for url, parameters in reading.pictures:
-            # Only a plain name in the same folder or below it; a card must not reach outside its folder.
-            target = folder / url
-            if "://" not in url and target.suffix.lower() in PICTURES and target.is_file():
-                inside = target.resolve()
-                if inside.is_relative_to(folder.resolve()):
-                    yield ListedSample(inside, parameters)
+            if "://" not in url and Path(url).suffix.lower() in PICTURES:
+                yield url, parameters

@@ -47,11 +47,26 @@ def listed(statement: Statement, document: RawDocument) -> ListedClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """By what a file is known again (registry/sources/rescans.py).
+
+    `key` of its ScannedPath; `digest` of the stat of all that was read for it, empty where it is not to be
+    relied on; `listing` tells what it was put together with; `asked`: further files that were looked for.
+    """
+
+    key: str
+    digest: str
+    listing: str
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A weights file on this machine and the name the source gives it."""
+    """A weights file on this machine and the name the source gives it; without a mark, read at each scan."""
 
     path: Path
     name: str
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,10 @@ class ListedSample:
 
 @dataclass(slots=True)
 class ListedVersion:
-    """One version. `source_key` None: the source has no ids, so the files' SHA256 identifies it."""
+    """One version. `source_key` None: the source has no ids, so the files' SHA256 identifies it.
+
+    `name_stated`: whether the source gives that name, or it is only the file's, of which a copy has another.
+    """
 
     source_key: str | None
     name: str
@@ -77,11 +95,15 @@ class ListedVersion:
     claims: list[ListedClaim] = field(default_factory=list)
     files: list[ListedFile] = field(default_factory=list)
     samples: list[ListedSample] = field(default_factory=list)
+    name_stated: bool = True
 
 
 @dataclass(slots=True)
 class Listing:
-    """One adapter with the versions at hand. `source_key` None: identified by its first file's SHA256."""
+    """One adapter with the versions at hand. `source_key` None: identified by its first file's SHA256.
+
+    `name_stated` as in ListedVersion.
+    """
 
     source: str
     source_key: str | None
@@ -92,6 +114,7 @@ class Listing:
     description: str = ""
     tags: list[str] = field(default_factory=list)
     versions: list[ListedVersion] = field(default_factory=list)
+    name_stated: bool = True
 
 
 @dataclass(slots=True)

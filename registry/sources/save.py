@@ -142,6 +142,9 @@ def _version(
         )
     # Whoever saves another version of the same adapter waits here.
     adapter = Adapter.objects.select_for_update().get(pk=adapter.pk)
+    if not listing.name_stated:
+        # The same bytes may lie here under several names: the first one stays.
+        del values["name"]
     changed = _fill(adapter, values)
     version, created = Version.objects.get_or_create(
         adapter=adapter, source_key=key, defaults={"name": listed.name}
@@ -151,7 +154,7 @@ def _version(
 
 def _facts(listed: ListedVersion, files: Sequence[StoredFile]) -> dict[str, Any]:
     return {
-        "name": listed.name,
+        "name": listed.name if listed.name_stated else "",
         "notes": listed.notes,
         "trigger_words": listed.trigger_words or _embedded_words(files),
         "declared_base": listed.declared_base,
