@@ -17,6 +17,7 @@ _TERMS: Final[Mapping[str, tuple[str, str]]] = {
     "components": (TermsCause.BASE, "base"),
     "base_conflict": (TermsCause.BASE, "base"),
     "license": (TermsCause.CLAIM, "adapter"),
+    "license_now": (TermsCause.CLAIM, "adapter"),
     "civitai": (TermsCause.CLAIM, "adapter"),
     "extra": (TermsCause.CLAIM, "adapter"),
     "rights": (TermsCause.RIGHTS, "rights"),
@@ -83,7 +84,7 @@ def why_time(terms: Mapping[str, Any]) -> list[Why]:
 
 def licenses_in(terms: Mapping[str, Any]) -> set[str]:
     """The ids of all licenses that the terms name, in lower case."""
-    texts = [terms["base_license"], terms["license"], *terms["components"]]
+    texts = [terms["base_license"], terms["license"], terms.get("license_now"), *terms["components"]]
     return {word.casefold() for text in texts if text for word in re.findall(r"[^\s()]+", text)}
 
 

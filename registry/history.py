@@ -126,7 +126,12 @@ def follow_basis(profile: TermsProfile, basis: Basis) -> int:
 def move(version: Version, profile: TermsProfile) -> TermsEvent | None:
     """Give the version another profile, saved, and record what that changed; None when no verdict did."""
     basis = current_basis()
-    old = TermsProfile.objects.filter(pk=version.terms_profile_id).first()
+    # As the row stands, whatever the caller holds. NO KEY, since rows that point to the version may come in.
+    rows = Version.objects.select_for_update(no_key=True, of=("self",)).select_related("terms_profile")
+    old = rows.get(pk=version.pk).terms_profile
+    if old == profile:
+        version.terms_profile = profile
+        return None
     last = _hold(old, profile, basis)
     version.terms_profile = profile
     version.save(update_fields=["terms_profile", "updated"])
@@ -193,7 +198,7 @@ def _tell(event: TermsEvent, changed: Sequence[Difference], column: str, value: 
     with connection.cursor() as cursor:
         for each in changed:
             before, after = Jsonb(list(each.before[1])), Jsonb(list(each.after[1]))
-            outcomes = [each.before[0], each.after[0], before, after, str(each.direction)]
+            outcomes: list[Any] = [each.before[0], each.after[0], before, after, str(each.direction)]
             cursor.execute(_CHANGES.format(column=column), [event.pk, each.act, *outcomes, value])
             told = cursor.rowcount
         tighter = [each for each in changed if each.tighter]
@@ -202,8 +207,8 @@ def _tell(event: TermsEvent, changed: Sequence[Difference], column: str, value: 
             outcome = CheckOutcome.FAIL if any(each.lost for each in tighter) else CheckOutcome.WARN
             evidence = {"event": event.pk, "changes": [each.as_dict() for each in tighter]}
             summary = f"Tighter since {event.at:%Y-%m-%d}: {', '.join(each.act for each in tighter)}."[:500]
-            row = [TERMS_CHANGED, str(outcome), summary, Jsonb(evidence), timezone.now(), value]
-            cursor.execute(_CHECKS.format(column=column), row)
+            found: list[Any] = [TERMS_CHANGED, str(outcome), summary, Jsonb(evidence), timezone.now(), value]
+            cursor.execute(_CHECKS.format(column=column), found)
     return told
 
 

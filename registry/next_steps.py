@@ -142,7 +142,9 @@ def other_bases(
     )
     basis = basis or current_basis()
     found = []
-    for each in candidates.exclude(pk=base.pk if base else None).prefetch_related("aliases"):
+    for each in candidates.prefetch_related("aliases"):
+        if base is not None and each.pk == base.pk:
+            continue
         own: dict[str, Any] = {**terms, **base_terms(each), "base_conflict": None}
         verdict = verdict_of_terms(own, act, facts, basis)
         better = OUTCOMES.index(verdict.outcome) < OUTCOMES.index(outcome)  # type: ignore[arg-type]
@@ -172,6 +174,7 @@ def _kinds(reason: Reason) -> tuple[str, ...]:
 
 
 def _url(kind: str, entry: LedgerEntry | None, basis: Basis) -> str:
-    if kind not in ("register", "ask_licensor") or entry is None or entry.license not in basis.table:
+    if kind not in ("register", "ask_licensor") or entry is None or entry.license is None:
         return ""
-    return basis.table[entry.license].url
+    row = basis.table.get(entry.license)
+    return row.url if row else ""

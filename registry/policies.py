@@ -155,7 +155,8 @@ def step_of(rule: Rule) -> str:
 def _concerns(rule: Rule, terms: Mapping[str, Any]) -> bool:
     if not (rule.base_models or rule.licenses or rule.tags):
         return True
-    words = re.findall(r"[^\s()]+", f"{terms['base_license'] or ''} {terms['license'] or ''}".casefold())
+    texts = [terms.get(key) or "" for key in ("base_license", "license", "license_now")]
+    words = re.findall(r"[^\s()]+", " ".join(texts).casefold())
     return (
         terms["base_model"] in rule.base_models
         or not rule.licenses.isdisjoint(words)

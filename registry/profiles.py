@@ -86,6 +86,7 @@ def question_of(
                 license=terms["license"],
                 civitai=terms["civitai"],
                 extra=terms.get("extra", ()),
+                license_now=terms.get("license_now"),
                 rights=terms["rights"],
                 concluded=terms.get("concluded", {}),
                 author_reply=reply_for(replies, act, facts, today),
@@ -131,7 +132,7 @@ def _with_own_steps(verdict: Verdict, steps: Mapping[str, str]) -> Verdict:
     """What to do about a rule is what the rule says, where it says something."""
     reasons = tuple(
         replace(reason, next_step=steps[reason.evidence])
-        if reason.next_step and reason.evidence in steps
+        if reason.next_step and reason.evidence and reason.evidence in steps
         else reason
         for reason in verdict.reasons
     )
@@ -140,9 +141,8 @@ def _with_own_steps(verdict: Verdict, steps: Mapping[str, str]) -> Verdict:
 
 def readable(terms: Mapping[str, Any], table: Table) -> Mapping[str, Any]:
     """The terms with licenses that have left the table since they were recorded put down as unrecognized."""
-    license_, base = _known(terms["license"], table), _known(terms["base_license"], table)
-    parts = [_known(part, table) for part in terms["components"]]
-    return {**terms, "license": license_, "base_license": base, "components": parts}
+    licenses = {key: _known(terms.get(key), table) for key in ("license", "license_now", "base_license")}
+    return {**terms, **licenses, "components": [_known(part, table) for part in terms["components"]]}
 
 
 def _known(text: str | None, table: Table) -> str | None:

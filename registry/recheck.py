@@ -21,7 +21,7 @@ from registry.change_reasons import licenses_in, why_basis, why_terms, why_time
 from registry.errors import VersionNotFound
 from registry.history import Difference, differences, follow_basis
 from registry.licensing.table import find_license
-from registry.models import ProfileOutcomes, TermsProfile, Version
+from registry.models import Job, ProfileOutcomes, TermsProfile, Version
 from registry.profiles import outcomes_of
 from registry.terms import canonical, terms_of
 from registry.verdicts import refresh
@@ -176,7 +176,7 @@ def follow_all(
 # --- After something has changed ----------------------------------------------------------------------------
 
 
-def follow(*, bases: Sequence[int] = (), tags: Sequence[str] = ()) -> jobs.Job | None:
+def follow(*, bases: Sequence[int] = (), tags: Sequence[str] = ()) -> Job | None:
     """Bring verdicts up to date after a license or rule has changed, at once where it concerns few versions.
 
     `bases`: ids of base models whose license or family changed; `tags`: tags a rule speaks for now or no

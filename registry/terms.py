@@ -64,8 +64,10 @@ def terms_of(version: Version) -> dict[str, Any]:
     `concluded` and `author_replies` where something was settled (registry/settled.py).
 
     For each kind of claim a decided one stands alone; otherwise all current ones bind together, the strictest
-    on every point. What was stated and not recognized stays in as `unknown`: it can never become a yes.
-    `overlays` names the rules that the adapter's tags bring in; what they say is looked up when asked.
+    on every point. What was stated and not recognized stays in as `unknown`: it can never become a yes. Where
+    a source states another license than when this copy was taken in, `license` is the one of then and
+    `license_now` the one of now: the engine decides what the earlier grant is still worth. `overlays` names
+    the rules that the adapter's tags bring in; what they say is looked up when asked.
     """
     return _terms(version, current_claims(version), counting_answers(version))
 
@@ -83,15 +85,18 @@ def _terms(version: Version, claims: list[TermsClaim], answers: Sequence[AuthorA
     stated = _binding(claims, ClaimKind.LICENSE)
     flags = _binding(claims, ClaimKind.CIVITAI_FLAGS)
     said = beyond.on_words(in_words(claim.value for claim in _binding(claims, ClaimKind.TEXT_TERMS)))
-    names = {claim.value if isinstance(claim.value, str) else UNRECOGNIZED for claim in stated}
-    if not any(claim.standing == Standing.DECIDED for claim in stated):
-        names.update(said.licenses)
+    earlier = first_readings(version, stated)
+    beside = set() if any(claim.standing == Standing.DECIDED for claim in stated) else set(said.licenses)
     if any(not isinstance(claim.value, dict) for claim in flags):
-        names.add(UNRECOGNIZED)
+        beside.add(UNRECOGNIZED)
+    names = beside.union(map(_named, stated))
+    then = _together(beside.union(_named(earlier.get(claim.pk, claim)) for claim in stated))
+    now = _together(names)
     joined = strictest_flags([claim.value for claim in flags if isinstance(claim.value, dict)])
     return base_terms(reading.base) | {
         "base_conflict": _conflict(reading),
-        "license": _together(names),
+        "license": then,
+        **({} if then == now else {"license_now": now}),
         "civitai": beyond.on_flags(said.on_flags(joined)),
         "extra": said.cells(license_stated=bool(names), flags_stated=joined is not None),
         "rights": rights_of(claims),
@@ -126,9 +131,37 @@ def current_claims(version: Version) -> list[TermsClaim]:
     return list(claims.order_by("id"))
 
 
+def first_readings(version: Version, claims: Sequence[TermsClaim]) -> dict[int, TermsClaim]:
+    """What the sources of these license claims said when the version was taken in, by the id of each claim
+    for which that is something else; in the reading of the newest reader of those bytes.
+    """
+    sources = {claim.pk: claim.snapshot.url for claim in claims if claim.snapshot}
+    if not sources:
+        return {}
+    rows = version.claims.filter(superseded=True, kind=ClaimKind.LICENSE, snapshot__url__in=sources.values())
+    by_source: dict[tuple[str, str], dict[int, TermsClaim]] = {}
+    for row in rows.select_related("snapshot").defer("snapshot__body").order_by("id"):
+        if row.snapshot:
+            by_source.setdefault((row.standing, row.snapshot.url), {})[row.snapshot.pk] = row
+    found = {}
+    for claim in claims:
+        readings = by_source.get((claim.standing, sources.get(claim.pk, "")), {})
+        before = [row for snapshot, row in readings.items() if snapshot != claim.snapshot_id]
+        first = min(
+            before, key=lambda row: (row.snapshot.fetched, row.pk) if row.snapshot else (), default=None
+        )
+        if first is not None and _named(first) != _named(claim):
+            found[claim.pk] = first
+    return found
+
+
 def citations_of(version: Version) -> list[Citation]:
-    """Where the terms of each layer were read, current claims only."""
-    return citations(current_claims(version))
+    """Where the terms of each layer were read: current claims, and what they said before where it counts."""
+    claims = current_claims(version)
+    terms = version.terms_profile.terms if version.terms_profile else {}
+    if "license_now" in terms:
+        claims += first_readings(version, _binding(claims, ClaimKind.LICENSE)).values()
+    return citations(claims)
 
 
 def citations(claims: Iterable[TermsClaim]) -> list[Citation]:
@@ -194,6 +227,10 @@ def _conflict(reading: BaseReading) -> dict[str, str] | None:
     if reading.base is None or not reading.conflict:
         return None
     return {"declared": reading.base.slug, "detected": reading.detected_family}
+
+
+def _named(claim: TermsClaim) -> str:
+    return claim.value if isinstance(claim.value, str) else UNRECOGNIZED
 
 
 def _binding(claims: Iterable[TermsClaim], kind: str) -> list[TermsClaim]:

@@ -1,4 +1,4 @@
-"""The history of verdicts: what changed, for whom, why, and with which evidence; once each, and never lost."""
+"""The history of verdicts: what changed, for whom, why, with which evidence; once each, and never lost."""
 
 from __future__ import annotations
 
@@ -257,3 +257,50 @@ def test_an_exchange_of_duties_is_neither_tighter_nor_looser() -> None:
     before = {SELL: ["conditional", ["attribution"]]}
     after = {SELL: ["conditional", ["share_alike"]]}
     assert [each.direction for each in history.differences(before, after)] == ["other"]
+
+
+def relicensed(before: str | None, after: str | None) -> Version:
+    """A version whose card stated one license when it was taken in and states another one now."""
+    version = VersionFactory.create(base_declared=BaseModel.objects.get(slug="kura-toybox"))
+    for value in (before, after):
+        version.claims.update(superseded=True)
+        body = f"{version.pk} {value}".encode()
+        snapshot = SnapshotFactory.create(url="file:README.md", body=body)
+        ClaimFactory.create(version=version, value=value, wording=str(value), snapshot=snapshot)
+        verdicts.settle(version)
+    return version
+
+
+def test_an_irrevocable_grant_outlives_a_tighter_license_for_the_copy_that_was_kept() -> None:
+    version = relicensed("CC0-1.0", "CC-BY-NC-4.0")
+    verdict = verdicts.verdict_for(version, SELL, {})
+    assert verdict.outcome == "conditional"
+    assert "keep_licence_snapshot" in verdict.conditions
+    cited = " ".join(reason.evidence or "" for reason in verdict.reasons)
+    for snapshot in Snapshot.objects.filter(url="file:README.md"):
+        assert snapshot.sha256 in cited
+    assert changes(version)[SELL] == ("allowed", "conditional", "tighter")
+
+
+def test_a_grant_that_can_be_taken_back_is_worth_what_is_said_now() -> None:
+    version = relicensed("MIT", "CC-BY-NC-4.0")
+    assert verdicts.verdict_for(version, SELL, {}).outcome == "forbidden"
+
+
+def test_a_license_that_was_loosened_applies_at_once() -> None:
+    version = relicensed("CC-BY-NC-4.0", "MIT")
+    assert verdicts.verdict_for(version, SELL, {}).outcome == "allowed"
+
+
+def test_a_license_first_recognized_later_is_no_earlier_grant() -> None:
+    assert verdicts.verdict_for(relicensed(None, "CC-BY-NC-4.0"), SELL, {}).outcome == "forbidden"
+    assert verdicts.verdict_for(relicensed("MIT", None), SELL, {}).outcome == "unknown"
+
+
+def test_a_better_reading_of_the_same_bytes_is_no_change_of_license() -> None:
+    version = VersionFactory.create(base_declared=BaseModel.objects.get(slug="kura-toybox"))
+    snapshot = SnapshotFactory.create(url="file:README.md")
+    ClaimFactory.create(version=version, value="CC0-1.0", snapshot=snapshot, superseded=True)
+    ClaimFactory.create(version=version, value="CC-BY-NC-4.0", snapshot=snapshot)
+    verdicts.settle(version)
+    assert verdicts.verdict_for(version, SELL, {}).outcome == "forbidden"

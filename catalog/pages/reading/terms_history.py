@@ -22,6 +22,7 @@ _WHAT: Final = {
     "components": gettext_noop("Parts of the base model"),
     "base_conflict": gettext_noop("Declared against detected base"),
     "license": gettext_noop("License of the adapter"),
+    "license_now": gettext_noop("License of the adapter today"),
     "civitai": gettext_noop("Permissions on Civitai"),
     "extra": gettext_noop("The author's own words"),
     "rights": gettext_noop("Rights in the material"),
@@ -45,7 +46,7 @@ class Cited:
 
 @dataclass(frozen=True)
 class TermsEntry:
-    """One change of terms with the acts it changed. `way`: tighter, looser, unknown or other for the whole."""
+    """One change of terms with the acts it changed. `way` of the whole: tighter, looser, unknown or other."""
 
     at: datetime
     cause: str
