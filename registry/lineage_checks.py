@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from registry.basis import Basis
 from registry.checks import Result, keep
+from registry.claim_conflicts import claim_conflicts
 from registry.ledger import audit
 from registry.lineage import Kin, kin_of
 from registry.models import Check, CheckOutcome, Relation, TermsProfile, Version
@@ -37,8 +39,10 @@ def assess_lineage(version: Version) -> list[Check]:
         results.append(conflict)
     checks = [keep(version, result) for result in results]
     if conflict.outcome == CheckOutcome.FAIL and not failed_before:
-        twins = [each["version"] for each in conflict.evidence["conflicts"]]
-        audit("system", LICENSE_CONFLICT, f"version:{version.pk}", twins=twins)
+        conflicts = conflict.evidence["conflicts"]
+        twins = [each["version"] for each in conflicts if "version" in each]
+        claims = [each["kind"] for each in conflicts if "version" not in each]
+        audit("system", LICENSE_CONFLICT, f"version:{version.pk}", twins=twins, claims=claims)
     return checks
 
 
@@ -70,7 +74,9 @@ def _lineage(kin: Sequence[Kin]) -> Result:
 
 
 def _license_conflict(version: Version, kin: Sequence[Kin]) -> Result:
-    """Fails when a copy by somebody else states stricter terms: they are not this uploader's to loosen."""
+    """Fails when claims contradict each other or the base, or when a copy by somebody else states stricter
+    terms: they are not this uploader's to loosen."""
+    own = claim_conflicts(version)
     mine = _profile(version)
     found: list[tuple[Kin, list[ActChange]]] = []
     for twin in kin:
@@ -78,8 +84,12 @@ def _license_conflict(version: Version, kin: Sequence[Kin]) -> Result:
             continue
         if looser := looser_acts(_profile(twin.version), mine):
             found.append((twin, looser))
+    if not found and not own:
+        return Result(
+            LICENSE_CONFLICT, CheckOutcome.OK, "The stated terms agree with each other and with copies."
+        )
     if not found:
-        return Result(LICENSE_CONFLICT, CheckOutcome.OK, "No copy of these weights has stricter terms.")
+        return Result(LICENSE_CONFLICT, CheckOutcome.FAIL, own[0]["summary"], {"conflicts": own})
     twin, acts = found[0]
     text = (
         f"{twin.relation} of {twin.version} (version {twin.version.pk}, cosine {twin.cosine:.2f}), "
@@ -100,11 +110,12 @@ def _license_conflict(version: Version, kin: Sequence[Kin]) -> Result:
             }
             for twin, acts in found[:_SHOWN]
         ]
+        + own
     }
     return Result(LICENSE_CONFLICT, CheckOutcome.FAIL, text, evidence)
 
 
-def looser_acts(theirs: TermsProfile, mine: TermsProfile) -> list[ActChange]:
+def looser_acts(theirs: TermsProfile, mine: TermsProfile, basis: Basis | None = None) -> list[ActChange]:
     """Acts that `mine` grants and `theirs` does not, or with fewer conditions, each on the same base.
 
     Only what the two adapters' own terms say is compared. Terms that state nothing, or are silent on an act,
@@ -121,7 +132,7 @@ def looser_acts(theirs: TermsProfile, mine: TermsProfile) -> list[ActChange]:
     )
     return [
         change
-        for change in compare_profiles(one, other, {})
+        for change in compare_profiles(one, other, {}, basis)
         if change.direction == "looser"
         and change.after.outcome in ("allowed", "conditional")
         and (change.before.outcome != "unknown" or unread)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry.bases import find_base
+from registry.basis import current_basis
 from registry.licensing.claims.embedded import read_metadata
 from registry.licensing.identify import identify_license
 from registry.models import Blob, ClaimKind, Snapshot, TermsClaim, Version
@@ -81,7 +82,9 @@ def keep_claim(
 def _value(claim: ListedClaim, base_host: str) -> Any:
     """The claim's normalized reading: a license id, a base's slug; None for what no table knows."""
     if claim.kind == ClaimKind.LICENSE:
-        return identify_license(claim.value) if isinstance(claim.value, str) else None
+        if not isinstance(claim.value, str):
+            return None
+        return identify_license(claim.value) or identify_license(claim.value, current_basis().table)
     if claim.kind == ClaimKind.BASE:
         base = find_base(str(claim.value), base_host)
         return base.slug if base else None

@@ -39,11 +39,16 @@ class Clash:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A copy with stricter terms: what either states, and the acts about which they clash."""
+    """Two sides whose terms clash: what either states, and the acts about which they do.
+
+    The other side is a copy with stricter terms (`twin`), or a stricter claim about this very version, or its
+    base's license; `title` then says which.
+    """
 
     twin: Twin
     stated: list[tuple[str, str, str]]
     acts: list[Clash]
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,8 @@ def _twin(entry: Mapping[str, Any], versions: Mapping[int, Version]) -> Twin:
 
 
 def _conflict(entry: Mapping[str, Any], versions: Mapping[int, Version]) -> Conflict:
+    if "claims" in entry:
+        return _claim_conflict(entry)
     terms = mapping(entry.get("terms"))
     ours, theirs = mapping(terms.get("ours")), mapping(terms.get("theirs"))
     stated = [
@@ -127,11 +134,26 @@ def _conflict(entry: Mapping[str, Any], versions: Mapping[int, Version]) -> Conf
     return Conflict(
         _twin(entry, versions),
         [line for line in stated if line[1] or line[2]],
-        [
-            Clash(str(each.get("act", "")), mapping(each.get("ours")), mapping(each.get("theirs")))
-            for each in rows_of(list_of(entry.get("acts")))
-        ],
+        _clashes(entry),
     )
+
+
+def _claim_conflict(entry: Mapping[str, Any]) -> Conflict:
+    claims = mapping(entry.get("claims"))
+    ours, theirs = mapping(claims.get("looser")), mapping(claims.get("stricter"))
+    stated = [
+        (_("As written"), str(theirs.get("said") or ""), str(ours.get("said") or "")),
+        (_("Read at"), str(theirs.get("url") or ""), str(ours.get("url") or "")),
+    ]
+    lines = [line for line in stated if line[1] or line[2]]
+    return Conflict(Twin(None, "", ""), lines, _clashes(entry), title=str(entry.get("summary") or ""))
+
+
+def _clashes(entry: Mapping[str, Any]) -> list[Clash]:
+    return [
+        Clash(str(each.get("act", "")), mapping(each.get("ours")), mapping(each.get("theirs")))
+        for each in rows_of(list_of(entry.get("acts")))
+    ]
 
 
 def _text(value: Any) -> str:

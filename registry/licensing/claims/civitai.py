@@ -96,8 +96,7 @@ def _flags(
     read = parse_flags(levels[0].value)
     for other in levels[1:]:
         read = _strictest(read, parse_flags(other.value))
-    hints: dict[str, object] = {key: model[key] for key in _HINTS if isinstance(model.get(key), bool)}
-    hints |= {key: version[key] for key in _HINTS if isinstance(version.get(key), bool) and key not in hints}
+    hints: dict[str, object] = {key: True for key in _HINTS if True in (model.get(key), version.get(key))}
     hints["wire"] = levels[0].wire
     if read.are_default:
         # The upload form is preset to this, so perhaps nobody ever chose it.

@@ -46,12 +46,16 @@ class LicenseLink:
 def read_link(link: str) -> LicenseLink:
     """Take a license link apart: relative, or of any repository, with `blob`, `raw` or `resolve`."""
     told = link.strip()
-    parts = urlsplit(told) if "://" in told else None
+    try:
+        parts = urlsplit(told) if "://" in told else None
+        host = (parts.hostname or "").casefold() if parts else ""
+    except ValueError:
+        return LicenseLink(url=told)
     if parts is None:
         path = told.split("#")[0].split("?")[0].removeprefix("./").lstrip("/")
         inside = _FILE.fullmatch(path)
         return LicenseLink(path=unquote(inside["path"] if inside else path))
-    if (parts.hostname or "").casefold() not in HUB:
+    if host not in HUB:
         return LicenseLink(url=told)
     names = parts.path.strip("/").split("/", 2)
     file = _FILE.fullmatch(names[2]) if len(names) == 3 else None
