@@ -11,7 +11,7 @@ from catalog.pages.numbers import decimal
 from registry.lineage import Kin, kin_of
 from registry.lineage_checks import looser_acts
 from registry.models import Relation, TermsProfile, Version
-from registry.verdicts import verdict_of_profile
+from registry.verdicts import Basis, current_basis, verdict_of_profile
 
 MOST = 12
 # Copies carry their original's terms: only for them does it matter whose are looser.
@@ -44,11 +44,11 @@ class Similar:
 
 def read_similar(version: Version, act: str, facts: Mapping[str, Any]) -> Similar:
     """The relatives in the order of `kin_of`, each with its verdict for the act; no query beside its own."""
-    kin = kin_of(version)
-    return Similar([_relative(version, each, act, facts) for each in kin[:MOST]], len(kin))
+    kin, basis = kin_of(version), current_basis()
+    return Similar([_relative(version, each, act, facts, basis) for each in kin[:MOST]], len(kin))
 
 
-def _relative(shown: Version, kin: Kin, act: str, facts: Mapping[str, Any]) -> Relative:
+def _relative(shown: Version, kin: Kin, act: str, facts: Mapping[str, Any], basis: Basis) -> Relative:
     mine, theirs = shown.terms_profile, kin.version.terms_profile
     copy = kin.relation in COPIES
     compared = copy and mine is not None and theirs is not None
@@ -58,15 +58,15 @@ def _relative(shown: Version, kin: Kin, act: str, facts: Mapping[str, Any]) -> R
         closeness=weight_words.closeness(kin.cosine),
         cosine=decimal(kin.cosine, 2),
         copy=copy,
-        outcome=_outcome(theirs, act, facts),
-        looser=_acts(theirs, mine) if compared else [],
-        stricter=_acts(mine, theirs) if compared else [],
+        outcome=_outcome(theirs, act, facts, basis),
+        looser=_acts(theirs, mine, basis) if compared else [],
+        stricter=_acts(mine, theirs, basis) if compared else [],
     )
 
 
-def _acts(strict: TermsProfile | None, free: TermsProfile | None) -> list[str]:
-    return [change.act for change in looser_acts(strict, free)] if strict and free else []
+def _acts(strict: TermsProfile | None, free: TermsProfile | None, basis: Basis) -> list[str]:
+    return [change.act for change in looser_acts(strict, free, basis)] if strict and free else []
 
 
-def _outcome(profile: TermsProfile | None, act: str, facts: Mapping[str, Any]) -> str:
-    return verdict_of_profile(profile, act, facts).outcome if profile is not None else "unknown"
+def _outcome(profile: TermsProfile | None, act: str, facts: Mapping[str, Any], basis: Basis) -> str:
+    return verdict_of_profile(profile, act, facts, basis).outcome if profile is not None else "unknown"
