@@ -17,6 +17,7 @@ SECTIONS = {
     "registry.lineage_index": "Storage",
     "registry.weights": "Reading weights",
     "registry.licensing": "Licenses and verdicts",
+    "registry.policies": "Licenses and verdicts",
     "registry.vetting": "Review",
     "registry.claims": "Review",
     "registry.jobs": "Jobs",
