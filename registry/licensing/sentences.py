@@ -113,8 +113,8 @@ def act_sentence(act: str, status: str) -> str:
     return ACT_SENTENCES[act]["silent" if status == "unknown" else status]
 
 
-# Conditions whose parameter tells something: condition -> sentence with %(value)s.
-PARAMETER_SENTENCES: Final[Mapping[str, str]] = {
+# What a condition asks where its next step would not say it: condition -> sentence, %(value)s its parameter.
+CONDITION_SENTENCES: Final[Mapping[str, str]] = {
     "powered_by_notice": gettext_noop("Show this line: %(value)s"),
     "naming_prefix": gettext_noop("Let the name of what you publish begin with %(value)s."),
     "revenue_below_usd": gettext_noop(
@@ -126,9 +126,25 @@ PARAMETER_SENTENCES: Final[Mapping[str, str]] = {
     "territory_excludes": gettext_noop("Not where the model or its pictures are used in %(value)s."),
     "host_only": gettext_noop("Only where it runs on %(value)s."),
     "platform_generation_only": gettext_noop("Only in the generator of %(value)s."),
+    "noncommercial_only": gettext_noop("Only without a commercial purpose."),
+    "research_only": gettext_noop("Only for research."),
+    "individuals_only": gettext_noop("Only for a person, not for an organization."),
+    "registration_required": gettext_noop("Only after registering with the licensor."),
+    "contact_licensor": gettext_noop("Only with the licensor's permission on file."),
+    "model_run_noncommercial": gettext_noop(
+        "Only where the weights are not run commercially; a paid license or the licensor's service lifts this."
+    ),
+    "no_competing_model_training": gettext_noop(
+        "Outputs may not train a model that competes with the licensor's."
+    ),
+    "no_competing_product": gettext_noop("Not for a service that competes with the licensor's products."),
+    "third_party_rights_clearance": gettext_noop(
+        "Only once the people, artists or owners concerned have given their permission."
+    ),
 }
 
-# Conditions with a fact: condition -> (the fact when the gate passes, the fact when it does not).
+# Conditions with a fact: condition -> (the fact when the gate passes, the fact when it does not). The second is
+# empty where failing can be mended, since nothing changes then.
 GATE_ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
     "revenue_below_usd": (
         gettext_noop("If yearly revenue is below US$%(value)s"),
@@ -170,14 +186,8 @@ GATE_ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
         gettext_noop("If a person acts, not an organization"),
         gettext_noop("If an organization acts"),
     ),
-    "registration_required": (
-        gettext_noop("Once you have registered with the licensor"),
-        gettext_noop("As long as you have not registered"),
-    ),
-    "contact_licensor": (
-        gettext_noop("Once the licensor's permission is on file"),
-        gettext_noop("As long as the licensor has not agreed"),
-    ),
+    "registration_required": (gettext_noop("Once you have registered with the licensor"), ""),
+    "contact_licensor": (gettext_noop("Once the licensor's permission is on file"), ""),
     "model_run_noncommercial": (
         gettext_noop("If the weights are not run commercially"),
         gettext_noop("If the weights are run commercially"),
