@@ -9,10 +9,12 @@ from catalog.pages import preferences
 from catalog.pages.views.account import SignIn
 from catalog.pages.views.adapter import adapter, compare
 from catalog.pages.views.browse import browse
+from catalog.pages.views.evidence import evidence
 from catalog.pages.views.home import home
-from catalog.pages.views.licenses import license_page, licenses
+from catalog.pages.views.licenses import compare_licenses, license_page, licenses
 from catalog.pages.views.review import review
 from catalog.pages.views.sheet import sheet
+from catalog.pages.views.verdict import verdict
 
 app_name = "pages"
 
@@ -25,7 +27,10 @@ urlpatterns = [
     path("review/", review, name="review"),
     path("review/<int:pk>/", review, name="review-version"),
     path("licenses/", licenses, name="licenses"),
+    path("licenses/compare/", compare_licenses, name="license-compare"),
     path("licenses/<str:license_id>/", license_page, name="license"),
+    path("verdict/", verdict, name="verdict"),
+    path("evidence/<int:pk>/", evidence, name="evidence"),
     path("preferences/", preferences.save, name="preferences"),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
