@@ -37,8 +37,12 @@ LIMITS = {
     "adapter": 36,
     "sheet": 7,
     "review": 32,
-    "licenses": 4,
-    "license": 4,
+    "licenses": 5,
+    # Its revisions, the bases under it, and how many versions are.
+    "license": 8,
+    # The basis (twice: the next steps ask for it as well), files, claims, and other bases with their names.
+    "verdict": 14,
+    "evidence": 9,
 }
 
 
@@ -58,6 +62,8 @@ def addresses(version: Version) -> dict[str, str]:
         "review": f"/review/{version.pk}/",
         "licenses": "/licenses/",
         "license": "/licenses/CC-BY-4.0/",
+        "verdict": f"/verdict/?version={version.pk}&act=run_as_paid_service",
+        "evidence": f"/evidence/{version.claims.first().snapshot_id}/",  # type: ignore[union-attr]
     }
 
 
