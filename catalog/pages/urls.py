@@ -12,6 +12,7 @@ from catalog.pages.views.browse import browse
 from catalog.pages.views.evidence import evidence
 from catalog.pages.views.home import home
 from catalog.pages.views.licenses import compare_licenses, license_page, licenses
+from catalog.pages.views.plan import plan, plan_bom, plan_notice
 from catalog.pages.views.review import review
 from catalog.pages.views.sheet import sheet
 from catalog.pages.views.verdict import verdict
@@ -31,6 +32,9 @@ urlpatterns = [
     path("licenses/<str:license_id>/", license_page, name="license"),
     path("verdict/", verdict, name="verdict"),
     path("evidence/<int:pk>/", evidence, name="evidence"),
+    path("plan/", plan, name="plan"),
+    path("plan/notice/", plan_notice, name="plan-notice"),
+    path("plan/bom/", plan_bom, name="plan-bom"),
     path("preferences/", preferences.save, name="preferences"),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
