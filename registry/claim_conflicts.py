@@ -1,15 +1,14 @@
-"""The conflicts among a version's claims, as entries of its `license_conflict` check."""
+"""The conflicts among the claims of versions, as entries of their `license_conflict` checks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from registry.bases import read_base
 from registry.basis import current_basis
 from registry.licensing.claims.conflicts import Conflict, Said, find_conflicts
 from registry.licensing.errors import LicensingError
-from registry.licensing.table import Table
+from registry.licensing.table import LICENSES, Table
 from registry.models import ClaimKind, Standing, TermsClaim, Version
 
 _KINDS: Final = (ClaimKind.LICENSE, ClaimKind.CIVITAI_FLAGS, ClaimKind.TEXT_TERMS)
@@ -17,26 +16,36 @@ _MOST_CLAIMS: Final = 24
 _SHOWN: Final = 20
 
 
-def claim_conflicts(version: Version) -> list[dict[str, Any]]:
-    """`[{kind, summary, claims: {looser, stricter}, acts: [{act, ours, theirs}]}]`; empty where all agree.
+def claim_conflicts(versions: Sequence[Version]) -> dict[int, list[dict[str, Any]]]:
+    """By version id: `[{kind, summary, claims: {looser, stricter}, acts: [{act, ours, theirs}]}]`.
 
+    Empty where all claims agree. The number of queries does not depend on how many versions are asked about.
     `ours` is the looser side, `theirs` the stricter: each `{outcome, conditions, clause}`. A claim is
     `{id, said, value, url, sha256, fetched}`, None for the base's license, which `summary` names. What a
     reviewer decided is settled: claims of a kind with a decision are left out.
     """
-    current = version.claims.filter(superseded=False, kind__in=_KINDS).select_related("snapshot")
-    rows = list(current.defer("snapshot__body").order_by("id")[:_MOST_CLAIMS])
-    settled = {row.kind for row in rows if row.standing == Standing.DECIDED}
-    claims = {row.pk: row for row in rows if row.kind not in settled}
-    if not claims:
-        return []
-    base = read_base(version).base
+    current = TermsClaim.objects.filter(version__in=versions, superseded=False, kind__in=_KINDS)
+    stated: dict[int, list[TermsClaim]] = {version.pk: [] for version in versions}
+    for claim in current.select_related("snapshot").defer("snapshot__body").order_by("id"):
+        stated[claim.version_id].append(claim)
+    claiming = [pk for pk, claims in stated.items() if claims]
+    bases = Version.objects.filter(pk__in=claiming).select_related(
+        "base_declared__license", "base_decided__license"
+    )
+    table = current_basis().table if claiming else LICENSES
+    found = {version.pk: _conflicts(version, stated[version.pk], table) for version in bases}
+    return {pk: found.get(pk, []) for pk in stated}
+
+
+def _conflicts(version: Version, stated: Sequence[TermsClaim], table: Table) -> list[dict[str, Any]]:
+    settled = {row.kind for row in stated if row.standing == Standing.DECIDED}
+    claims = {row.pk: row for row in stated[:_MOST_CLAIMS] if row.kind not in settled}
+    base = version.base_decided or version.base_declared
     base_license = base.license.license_id if base and base.license else None
     said = [
         Said(row.pk, row.kind, row.value, row.snapshot.url if row.snapshot else "stated by a person")
         for row in claims.values()
     ]
-    table = current_basis().table
     try:
         found = find_conflicts(said, base_license, table)
     except LicensingError:

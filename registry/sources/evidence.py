@@ -16,22 +16,23 @@ from registry.sources.listing import ListedClaim, RawDocument, listed
 from registry.sources.text import json_value
 
 
-def embedded_claim(blob: Blob, reading: Mapping[str, Any]) -> ListedClaim | None:
-    """The license that a file's own metadata names, from its inspection; None where it names none.
+def embedded_claims(blob: Blob, reading: Mapping[str, Any]) -> list[ListedClaim]:
+    """What a file's own metadata says about terms, from its inspection.
 
     The snapshot holds the values relied on, under the SHA256 of the file they were read in.
     """
     facts = reading.get("training")
     if not isinstance(facts, Mapping):
-        return None
+        return []
     texts = {name: value for name, value in facts.items() if isinstance(value, str)}
     if "license" in texts:
         texts["modelspec.license"] = texts.pop("license")
-    statement = read_metadata(texts)
-    if statement is None:
-        return None
+    statements = read_metadata(texts)
+    if not statements:
+        return []
     body = json.dumps(json_value(texts), sort_keys=True, ensure_ascii=False).encode()
-    return listed(statement, RawDocument(f"sha256:{blob.sha256}#metadata", body, "application/json"))
+    document = RawDocument(f"sha256:{blob.sha256}#metadata", body, "application/json")
+    return [listed(statement, document) for statement in statements]
 
 
 def keep_snapshot(document: RawDocument) -> Snapshot:

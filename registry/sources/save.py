@@ -26,7 +26,7 @@ from registry.models import (
     Vetting,
 )
 from registry.review_items import keep_items
-from registry.sources.evidence import embedded_claim, keep_claim, keep_snapshot
+from registry.sources.evidence import embedded_claims, keep_claim, keep_snapshot
 from registry.sources.listing import ListedVersion, Listing
 from registry.sources.text import json_value
 from registry.weights.trigger_words import STATED_SOURCES
@@ -78,9 +78,7 @@ def save_version(
     keys of all versions that the listing puts together, where the source has no ids.
     """
     version, created, changed = _version(listing, listed, files, siblings)
-    embedded = [
-        claim for file in files if file.reading and (claim := embedded_claim(file.blob, file.reading))
-    ]
+    embedded = [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
     documents = [*listed.documents, *(claim.document for claim in embedded if claim.document)]
     snapshots = {document: keep_snapshot(document) for document in documents}
     fresh = [_file(version, file) for file in files]
