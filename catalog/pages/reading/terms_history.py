@@ -59,7 +59,7 @@ class TermsEntry:
 
 def read_terms_history(version: Version) -> list[TermsEntry]:
     """The newest changes first, in one query."""
-    rows = VerdictChange.objects.filter(version=version).select_related("event").order_by("-event", "id")
+    rows = VerdictChange.objects.filter(version=version).select_related("event").order_by("-event_id", "id")
     by_event: dict[int, list[VerdictChange]] = {}
     for row in rows[:MOST_CHANGES]:
         by_event.setdefault(row.event_id, []).append(row)

@@ -18,7 +18,7 @@ SELL = "generate_and_sell_images"
 
 def part(client: Client, version: Version) -> str:
     page: str = client.get(f"/adapters/{version.adapter_id}/", {"version": version.pk}).content.decode()
-    return page.partition('id="terms-history"')[2].partition("</section>")[0]
+    return page.partition('id="terms-history"')[2].partition('id="history"')[0]
 
 
 def say(version: Version, flags: dict[str, object]) -> None:
@@ -52,3 +52,12 @@ def test_a_policy_is_named_with_its_revision(client: Client, version: Version) -
     assert "policy:house, new" in shown
     assert "policy:house, revision 1 → 2" in shown
     assert "is-way-looser" in shown
+
+
+def test_the_newest_change_stands_first(client: Client, version: Version) -> None:
+    follow()
+    say(version, CLOSED_FLAGS)
+    save_rule("policy", "house", actor="mika", clause="3", acts={"use_privately": {"status": "forbidden"}})
+    follow()
+    shown = part(client, version)
+    assert shown.index("policy:house, new") < shown.index("Permissions on Civitai")
