@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 
 from registry import lineage_index
 from registry.errors import KuraError
@@ -16,7 +18,7 @@ from registry.models import Sketch as SketchRow
 from registry.storage import local_path
 from registry.weights.family_table import SUB_FAMILIES
 from registry.weights.inspection import inspect_file
-from registry.weights.kinship import PARENT, SAME, Composition, Likeness, compose, likeness
+from registry.weights.kinship import PARENT, SAME, Alike, Composition, alike, composition
 from registry.weights.sketch import EDITION, Sketch, sketch_file
 
 # A version with more weight files than this is a dump of a folder; the first ones are looked at.
@@ -75,24 +77,59 @@ def kin_of(version: Version, *, same_adapter: bool = False) -> list[Kin]:
 
     Versions of the same adapter are left out unless `same_adapter`.
     """
-    seen: dict[str, tuple[str, float, float]] = {}
-    for blob in version.files.values_list("blob_id", flat=True):
-        seen[blob] = (Relation.SAME_WEIGHTS, 1.0, 1.0)
-    rows = Kinship.objects.filter(blob__in=list(seen)).order_by("-cosine")[:_MOST_KIN]
-    for other, relation, cosine, share in rows.values_list("other_id", "relation", "cosine", "share"):
-        known = seen.get(other)
-        if known is None or _CLOSEST_FIRST[relation] < _CLOSEST_FIRST[known[0]]:
-            seen[other] = (relation, cosine, share)
-    files = File.objects.filter(blob__in=list(seen)).exclude(version=version)
-    if not same_adapter:
-        files = files.exclude(version__adapter=version.adapter_id)
+    return kin_of_each([version], same_adapter=same_adapter)[version.pk]
+
+
+def kin_of_each(
+    versions: Sequence[Version], *, same_adapter: bool = False, limit: int = _MOST_KIN
+) -> dict[int, list[Kin]]:
+    """`kin_of` several versions, by their ids, in the same three queries; of each the `limit` closest."""
+    blobs: dict[int, dict[str, tuple[str, float, float]]] = {version.pk: {} for version in versions}
+    asked: dict[str, list[int]] = {}
+    for pk, blob in File.objects.filter(version__in=blobs).values_list("version", "blob"):
+        blobs[pk][blob] = (Relation.SAME_WEIGHTS, 1.0, 1.0)
+        asked.setdefault(blob, []).append(pk)
+    place = Window(RowNumber(), partition_by="blob", order_by="-cosine")
+    rows = Kinship.objects.filter(blob__in=list(asked)).annotate(place=place).filter(place__lte=limit)
+    for blob, *link in rows.order_by("-cosine").values_list("blob", "other", "relation", "cosine", "share"):
+        other, relation, cosine, share = link
+        for pk in asked[blob]:
+            known = blobs[pk].get(other)
+            if known is None or _CLOSEST_FIRST[relation] < _CLOSEST_FIRST[known[0]]:
+                blobs[pk][other] = (relation, cosine, share)
+    holders = _holders({blob for found in blobs.values() for blob in found}, limit)
+    return {
+        version.pk: _closest(version, blobs[version.pk], holders, same_adapter, limit) for version in versions
+    }
+
+
+def _holders(blobs: set[str], limit: int) -> dict[str, list[Version]]:
+    """The versions that have each of these blobs, at most `limit` of each."""
+    place = Window(RowNumber(), partition_by="blob", order_by="id")
+    files = File.objects.filter(blob__in=blobs).annotate(place=place).filter(place__lte=limit)
+    found: dict[str, list[Version]] = {}
+    for file in files.select_related("version__adapter__creator", "version__terms_profile").order_by("id"):
+        found.setdefault(file.blob_id, []).append(file.version)
+    return found
+
+
+def _closest(
+    version: Version,
+    blobs: dict[str, tuple[str, float, float]],
+    holders: dict[str, list[Version]],
+    same_adapter: bool,
+    limit: int,
+) -> list[Kin]:
     closest: dict[int, Kin] = {}
-    for file in files.select_related("version__adapter__creator", "version__terms_profile")[:_MOST_KIN]:
-        kin = Kin(file.version, *seen[file.blob_id])
-        known_kin = closest.get(file.version_id)
-        if known_kin is None or _order(kin) < _order(known_kin):
-            closest[file.version_id] = kin
-    return sorted(closest.values(), key=_order)
+    for blob, seen in blobs.items():
+        for other in holders.get(blob, []):
+            if other.pk == version.pk or (not same_adapter and other.adapter_id == version.adapter_id):
+                continue
+            kin = Kin(other, *seen)
+            known = closest.get(other.pk)
+            if known is None or _order(kin) < _order(known):
+                closest[other.pk] = kin
+    return sorted(closest.values(), key=_order)[:limit]
 
 
 def _order(kin: Kin) -> tuple[int, float, int]:
@@ -115,19 +152,21 @@ def made_of_blob(row: SketchRow) -> Made:
 
 
 def _made(sketch: Sketch, family: str, rows: Sequence[tuple[str, Sketch]]) -> Made:
-    found = [likeness(sketch, other) for _, other in rows]
+    table = alike([sketch, *(other for _, other in rows)])
+    found = [table.likeness(0, place) for place in range(1, len(rows) + 1)]
     copies = [
         (rows[at][0], each.cosine) for at, each in enumerate(found) if each.cosine >= SAME and each.certain
     ]
-    others, composition = _composed(sketch, rows, found)
+    others, composed = _composed(table)
     return Made(
         family,
         len(sketch.keys),
         tuple(sorted(copies, key=lambda copy: -copy[1])),
         tuple(
-            (others[part.index][0], part.weight, part.share, part.cosine) for part in composition.ingredients
+            (rows[others[part.index] - 1][0], part.weight, part.share, part.cosine)
+            for part in composed.ingredients
         ),
-        composition.residual,
+        composed.residual,
     )
 
 
@@ -231,43 +270,45 @@ def note_kin(row: SketchRow) -> list[Kinship]:
 
 def _noted(blob: str, sketch: Sketch, rows: Sequence[tuple[str, Sketch]]) -> dict[tuple[str, str], Kinship]:
     """Rows of kinship between `blob` and each of `rows` that is certain, from both sides."""
-    found = [likeness(sketch, other) for _, other in rows]
-    others, composition = _composed(sketch, rows, found)
-    parts = {others[part.index][0]: part.share for part in composition.ingredients}
+    table = alike([sketch, *(other for _, other in rows)])
+    others, composed = _composed(table)
+    parts = {rows[others[part.index] - 1][0]: part.share for part in composed.ingredients}
     ranks = _ranks([blob, *(name for name, _ in rows)])
     digests = dict(Blob.objects.filter(pk__in=[blob, *(n for n, _ in rows)]).values_list("sha256", "autov3"))
     noted: dict[tuple[str, str], Kinship] = {}
-    for (name, _), alike in zip(rows, found, strict=True):
-        if not alike.certain:
+    for place, (name, _) in enumerate(rows, 1):
+        found = table.likeness(0, place)
+        if not found.certain:
             continue
-        explained = name in parts and 1.0 - composition.residual >= _EXPLAINED
-        if alike.cosine >= SAME:
+        explained = name in parts and 1.0 - composed.residual >= _EXPLAINED
+        if found.cosine >= SAME:
             same = digests[blob] and digests[blob] == digests[name]
             resized = None not in (ranks.get(blob), ranks.get(name)) and ranks[blob] != ranks[name]
             relation = Relation.SAME_WEIGHTS if same else Relation.RESIZED if resized else Relation.RE_UPLOAD
-        elif alike.cosine >= PARENT or explained:
+        elif found.cosine >= PARENT or explained:
             relation = Relation.PART_OF
         else:
             relation = Relation.SIMILAR
-        whole = alike.cosine**2
+        whole = found.cosine**2
         for one, other, share in ((blob, name, parts.get(name, whole)), (name, blob, whole)):
             noted[one, other] = Kinship(
-                blob_id=one, other_id=other, relation=relation, cosine=alike.cosine, share=share
+                blob_id=one, other_id=other, relation=relation, cosine=found.cosine, share=share
             )
     return noted
 
 
-def _composed(
-    sketch: Sketch, rows: Sequence[tuple[str, Sketch]], found: Sequence[Likeness]
-) -> tuple[list[tuple[str, Sketch]], Composition]:
-    """The candidates that are no copies of `sketch` nor of each other, and what it is made of among them."""
-    others: list[tuple[str, Sketch]] = []
-    for row, alike in zip(rows, found, strict=True):
-        if not alike.certain or alike.cosine >= SAME:
+def _composed(table: Alike) -> tuple[list[int], Composition]:
+    """The places in `table` of what is no copy of the first sketch nor of another, and what that is made of
+    among them.
+    """
+    others: list[int] = []
+    for place in range(1, len(table.norms)):
+        found = table.likeness(0, place)
+        if not found.certain or found.cosine >= SAME:
             continue
-        if all(likeness(row[1], kept).cosine < SAME for _, kept in others):
-            others.append(row)
-    return others, compose(sketch, [other for _, other in others])
+        if all(table.cosines[place, kept] < SAME for kept in others):
+            others.append(place)
+    return others, composition(table, 0, others)
 
 
 def _candidates(sketch: Sketch, families: Iterable[str], not_blob: str) -> list[tuple[str, Sketch]]:

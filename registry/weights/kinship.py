@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .sketch import SIDE, Sketch
+from .sketch import SIDE, SIZE, Sketch
 
 Doubles = npt.NDArray[np.float64]
 
@@ -20,6 +20,7 @@ PARENT: Final = 0.4
 # Below this, or below so many times the sketches' own noise, nothing is claimed.
 FAINTEST: Final = 0.1
 NOISES: Final = 6.0
+_LAYERS_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +71,77 @@ def likeness(one: Sketch, other: Sketch) -> Likeness:
     return Likeness(inner / norms, float(np.sqrt(energies.sum())) / norms / SIDE)
 
 
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """How alike every two of n sketches are: `cosines` and `noises` as in `Likeness`, [n, n]; `norms` [n]."""
+
+    cosines: Doubles
+    noises: Doubles
+    norms: Doubles
+
+    def likeness(self, one: int, other: int) -> Likeness:
+        return Likeness(float(self.cosines[one, other]), float(self.noises[one, other]))
+
+
+def alike(sketches: Sequence[Sketch]) -> Alike:
+    """`likeness` of every two sketches, from two matrix products over all layers that any of them has.
+
+    The layers are gone through in pieces, so that sketches without a layer in common need no more memory.
+    """
+    count = len(sketches)
+    keys = (
+        np.unique(np.concatenate([sketch.keys for sketch in sketches])) if count else np.zeros(0, np.uint64)
+    )
+    energies = [sketch.energies() for sketch in sketches]
+    inner, noise = np.zeros((count, count)), np.zeros((count, count))
+    for start in range(0, len(keys), _LAYERS_AT_ONCE):
+        piece = keys[start : start + _LAYERS_AT_ONCE]
+        values = np.zeros((count, len(piece), SIZE))
+        shares = np.zeros((count, len(piece)))
+        for at, sketch in enumerate(sketches):
+            first, last = np.searchsorted(sketch.keys, [piece[0], piece[-1]])
+            rows = slice(
+                int(first), int(last) + int(last < len(sketch.keys) and sketch.keys[last] == piece[-1])
+            )
+            places = np.searchsorted(piece, sketch.keys[rows])
+            values[at, places] = sketch.values[rows]
+            shares[at, places] = energies[at][rows]
+        flat = values.reshape(count, -1)
+        inner += flat @ flat.T
+        noise += shares @ shares.T
+    norms = np.array([sketch.norm for sketch in sketches])
+    products = np.outer(norms, norms)
+    known = (products > 0.0) & (noise > 0.0)
+    scale = np.where(known, products, 1.0)
+    return Alike(
+        np.where(known, inner / scale, 0.0), np.where(known, np.sqrt(noise) / scale / SIDE, 1.0 / SIDE), norms
+    )
+
+
 def compose(whole: Sketch, candidates: Sequence[Sketch]) -> Composition:
-    """Of which `candidates` the adapter `whole` is made: the non-negative combination nearest to it.
+    """Of which `candidates` the adapter `whole` is made: the non-negative combination nearest to it."""
+    return composition(alike([whole, *candidates]), 0, range(1, len(candidates) + 1))
+
+
+def composition(table: Alike, whole: int, candidates: Sequence[int]) -> Composition:
+    """Of which `candidates` the adapter at `whole` in `table` is made; `index` is that among the candidates.
 
     Non-negative least squares over the sketches (Lawson and Hanson 1974, chapter 23). A candidate stays only
     with a weight beyond the sketches' noise, so that unrelated adapters never appear.
     """
-    if not candidates or whole.norm == 0.0:
+    places = np.array(candidates, np.int64)
+    kept = [
+        index
+        for index, place in enumerate(candidates)
+        if table.likeness(whole, place).certain and table.norms[place] > 0.0
+    ]
+    if table.norms[whole] == 0.0 or not kept:
         return Composition((), 1.0)
-    likenesses = [likeness(whole, candidate) for candidate in candidates]
-    kept = [index for index, found in enumerate(likenesses) if found.certain and candidates[index].norm > 0.0]
-    gram = np.array(
-        [[1.0 if i == j else likeness(candidates[i], candidates[j]).cosine for j in kept] for i in kept]
-    ).reshape(len(kept), len(kept))
-    cosines = np.array([likenesses[index].cosine for index in kept])
-    margins = np.array([max(FAINTEST, NOISES * likenesses[index].noise) for index in kept])
+    places = places[kept]
+    gram = table.cosines[np.ix_(places, places)].copy()
+    np.fill_diagonal(gram, 1.0)
+    cosines = table.cosines[whole, places]
+    margins = np.maximum(FAINTEST, NOISES * table.noises[whole, places])
     left = np.arange(len(kept))
     while True:
         weights = non_negative(gram[np.ix_(left, left)], cosines[left])
@@ -96,7 +153,10 @@ def compose(whole: Sketch, candidates: Sequence[Sketch]) -> Composition:
     shares = weights * cosines[left]
     ingredients = [
         Ingredient(
-            kept[at], float(weight * whole.norm / candidates[kept[at]].norm), float(share), float(cosines[at])
+            kept[at],
+            float(weight * table.norms[whole] / table.norms[places[at]]),
+            float(share),
+            float(cosines[at]),
         )
         for at, weight, share in zip(left, weights, shares, strict=True)
     ]
