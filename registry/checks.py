@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.utils import timezone
 
 from registry.bases import read_base
 from registry.licensing.table import NO_TEXT
@@ -53,13 +55,35 @@ def assess(version: Version) -> list[Check]:
     return sorted(kept.values(), key=lambda check: check.code)
 
 
-def keep(version: Version, result: Result) -> Check:
-    """Keep the result of a gate that is looked at elsewhere; for whoever finds it."""
-    return _keep(version, result, version.checks.filter(code=result.code).first())
+def keep_each(results: Iterable[tuple[Version, Result]], held: Mapping[tuple[int, str], Check]) -> None:
+    """Keep results of gates that are looked at elsewhere, in two queries; for whoever finds them.
+
+    `held`: the checks as they stand, by version and code.
+    """
+    new, changed = [], []
+    for version, result in results:
+        check = held.get((version.pk, result.code))
+        found = _fields(result)
+        if check is None:
+            new.append(Check(version=version, code=result.code, **found))
+        elif any(getattr(check, name) != value for name, value in found.items()):
+            for name, value in found.items():
+                setattr(check, name, value)
+            check.updated = timezone.now()
+            changed.append(check)
+    fields = ["outcome", "summary", "evidence", "updated"]
+    Check.objects.bulk_create(
+        new, update_conflicts=True, unique_fields=["version", "code"], update_fields=fields
+    )
+    Check.objects.bulk_update(changed, fields)
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    return {"outcome": result.outcome, "summary": result.summary[:500], "evidence": result.evidence}
 
 
 def _keep(version: Version, result: Result, check: Check | None) -> Check:
-    found = {"outcome": result.outcome, "summary": result.summary[:500], "evidence": result.evidence}
+    found = _fields(result)
     if check is None:
         return Check.objects.create(version=version, code=result.code, **found)
     if any(getattr(check, name) != value for name, value in found.items()):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from registry.basis import Basis
-from registry.checks import Result, keep
+from registry.checks import Result, keep_each
 from registry.claim_conflicts import claim_conflicts
 from registry.ledger import audit
-from registry.lineage import Kin, kin_of
+from registry.lineage import Kin, kin_of_each
 from registry.models import Check, CheckOutcome, Relation, TermsProfile, Version
 from registry.verdicts import UNRECOGNIZED, profile_of
 from registry.version_diff import ActChange, compare_profiles
@@ -25,32 +25,55 @@ _MOST_ASSESSED: Final = 50
 _NEUTRAL: Final[dict[str, Any]] = {"base_model": None, "base_license": "CC0-1.0", "components": []}
 
 
-def assess_lineage(version: Version) -> list[Check]:
+def assess_lineage(version: Version) -> None:
     """Look at the kin of the version and keep what follows as checks; none where nothing was ever found."""
-    kin = kin_of(version)
-    codes = [LINEAGE, LICENSE_CONFLICT]
-    held = dict(version.checks.filter(code__in=codes).values_list("code", "outcome"))
-    failed_before = held.get(LICENSE_CONFLICT) == CheckOutcome.FAIL
-    results = []
-    if kin or LINEAGE in held:
-        results.append(_lineage(kin))
-    conflict = _license_conflict(version, kin)
-    if conflict.outcome != CheckOutcome.OK or LICENSE_CONFLICT in held:
-        results.append(conflict)
-    checks = [keep(version, result) for result in results]
-    if conflict.outcome == CheckOutcome.FAIL and not failed_before:
+    _assess([version], kin_of_each([version]))
+
+
+def assess_with_kin(version: Version) -> None:
+    """Assess the version and its kin: the looser of two copies is at fault, whichever came first.
+
+    The number of kin that are looked at, and of queries, is the same however many copies there are.
+    """
+    assess_lineage(version)
+    nearest = [kin.version for kin in kin_of_each([version], limit=_MOST_ASSESSED)[version.pk]]
+    _assess(nearest, kin_of_each(nearest, limit=_MOST_ASSESSED))
+
+
+def _assess(versions: Sequence[Version], kin: Mapping[int, Sequence[Kin]]) -> None:
+    checks = Check.objects.filter(version__in=versions, code__in=[LINEAGE, LICENSE_CONFLICT])
+    held = {(check.version_id, check.code): check for check in checks}
+    compare, stated = _Comparison(), claim_conflicts(versions)
+    results: list[tuple[Version, Result]] = []
+    fresh: list[tuple[Version, Result]] = []
+    for version in versions:
+        if kin[version.pk] or (version.pk, LINEAGE) in held:
+            results.append((version, _lineage(kin[version.pk])))
+        conflict = _license_conflict(version, kin[version.pk], compare, stated[version.pk])
+        before = held.get((version.pk, LICENSE_CONFLICT))
+        if conflict.outcome != CheckOutcome.OK or before is not None:
+            results.append((version, conflict))
+        if conflict.outcome == CheckOutcome.FAIL and (before is None or before.outcome != CheckOutcome.FAIL):
+            fresh.append((version, conflict))
+    keep_each(results, held)
+    for version, conflict in fresh:
         conflicts = conflict.evidence["conflicts"]
         twins = [each["version"] for each in conflicts if "version" in each]
         claims = [each["kind"] for each in conflicts if "version" not in each]
         audit("system", LICENSE_CONFLICT, f"version:{version.pk}", twins=twins, claims=claims)
-    return checks
 
 
-def assess_with_kin(version: Version) -> None:
-    """Assess the version and its kin: the looser of two copies is at fault, whichever came first."""
-    assess_lineage(version)
-    for kin in kin_of(version)[:_MOST_ASSESSED]:
-        assess_lineage(kin.version)
+class _Comparison:
+    """`looser_acts` of profiles, each two compared once: many copies share few profiles."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], list[ActChange]] = {}
+
+    def looser_acts(self, theirs: TermsProfile, mine: TermsProfile) -> list[ActChange]:
+        pair = theirs.pk, mine.pk
+        if pair not in self._known:
+            self._known[pair] = looser_acts(theirs, mine)
+        return self._known[pair]
 
 
 def _lineage(kin: Sequence[Kin]) -> Result:
@@ -73,16 +96,17 @@ def _lineage(kin: Sequence[Kin]) -> Result:
     return Result(LINEAGE, CheckOutcome.OK, f"Shares weights: {'; '.join(shown)}{more}.", evidence)
 
 
-def _license_conflict(version: Version, kin: Sequence[Kin]) -> Result:
-    """Fails when claims contradict each other or the base, or when a copy by somebody else states stricter
-    terms: they are not this uploader's to loosen."""
-    own = claim_conflicts(version)
+def _license_conflict(
+    version: Version, kin: Sequence[Kin], compare: _Comparison, own: list[dict[str, Any]]
+) -> Result:
+    """Fails when claims contradict each other or the base (`own`), or when a copy by somebody else states
+    stricter terms: they are not this uploader's to loosen."""
     mine = _profile(version)
     found: list[tuple[Kin, list[ActChange]]] = []
     for twin in kin:
         if twin.relation not in _COPIES or _one_author(version, twin.version):
             continue
-        if looser := looser_acts(_profile(twin.version), mine):
+        if looser := compare.looser_acts(_profile(twin.version), mine):
             found.append((twin, looser))
     if not found and not own:
         return Result(
