@@ -135,7 +135,9 @@ class _Lister:
         for members in self._groups.values():
             members.sort(key=lambda candidate: places[candidate.path])
         for name, members in sorted(self._groups.items(), key=lambda each: places[each[1][0].path]):
-            items = [self._held.pop(each.path, None) or self._read(each) for each in members]
+            items = [
+                self._held.pop(each.path) if each.path in self._held else self._read(each) for each in members
+            ]
             yield _listing(items, self._top, lambda item, name=name: self._mark(item, name))  # type: ignore[misc]
 
     def _mark(self, item: Found, name: tuple[str, str]) -> Mark | None:
