@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from registry import checks, verdicts
@@ -48,7 +49,7 @@ class PastedKind:
     """One kind of text that can be pasted; `read` gives its statements, none where it understands nothing."""
 
     id: str
-    label: str
+    label: str | Promise
     media_type: str
     read: Callable[[RawDocument], list[Statement]]
 

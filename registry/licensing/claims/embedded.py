@@ -55,9 +55,9 @@ def _license(metadata: Mapping[str, str]) -> Statement | None:
     read = {key: identify(name) for key, name in names.items()}
     unread = tuple(names[key] for key, found in read.items() if found.license is None)
     known = sorted({found.license for found in read.values() if found.license})
-    value = None if unread else all_of(known)
+    license_id = None if unread else all_of(known)
     hints: dict[str, object] = {"keys": sorted(names)}
     if ambiguous := [names[key] for key, found in read.items() if found.ambiguous]:
         hints["ambiguous"] = ambiguous
     wording = "; ".join(f"{key}: {name}" for key, name in names.items())
-    return Statement("license", value, bounded(wording), standing="detected", unread=unread, hints=hints)
+    return Statement("license", license_id, bounded(wording), standing="detected", unread=unread, hints=hints)
