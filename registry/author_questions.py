@@ -156,6 +156,14 @@ def edit(question: AuthorQuestion, text: str, actor: str) -> AuthorQuestion:
 
 
 @transaction.atomic
+def redraft(question: AuthorQuestion, language: str, actor: str) -> AuthorQuestion:
+    """Write a draft anew in another language. Raises BadQuestionStep, BadQuestion."""
+    locked = _locked(question, "edit")
+    locked.text, locked.language = letter_for(locked.version, locked.items, language), language
+    return _saved(question, locked, actor, "question.redraft", language=language)
+
+
+@transaction.atomic
 def discard(question: AuthorQuestion, actor: str) -> None:
     """Remove a draft that was never sent; the audit log keeps that it existed. Raises BadQuestionStep."""
     locked = _locked(question, "discard")
@@ -179,7 +187,7 @@ def mark_sent(
     locked.state, locked.channel, locked.address = QuestionState.SENT, channel, address.strip()
     locked.sent, locked.sent_by = _past(at), actor
     locked.last_asked = locked.sent
-    return _saved(question, locked, actor, "question.send", channel=channel, address=locked.address)
+    return _saved(question, locked, actor, "question.send", channel=channel)
 
 
 # --- After it was sent --------------------------------------------------------------------------------------

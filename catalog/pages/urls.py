@@ -15,6 +15,7 @@ from catalog.pages.views.licenses import compare_licenses, license_page, license
 from catalog.pages.views.plan import plan, plan_bom, plan_notice
 from catalog.pages.views.review import review
 from catalog.pages.views.sheet import sheet
+from catalog.pages.views.terms import answer, ask, item, paste, picture, question, second_read
 from catalog.pages.views.verdict import verdict
 
 app_name = "pages"
@@ -27,6 +28,13 @@ urlpatterns = [
     path("sheets/<int:pk>/", sheet, name="sheet"),
     path("review/", review, name="review"),
     path("review/<int:pk>/", review, name="review-version"),
+    path("review/<int:pk>/items/<str:key>/", item, name="review-item"),
+    path("review/<int:pk>/paste/", paste, name="review-paste"),
+    path("review/<int:pk>/ask/", ask, name="review-ask"),
+    path("review/questions/<int:pk>/", question, name="review-question"),
+    path("review/questions/<int:pk>/answer/", answer, name="review-answer"),
+    path("review/answers/<int:pk>/second/", second_read, name="review-second"),
+    path("review/answers/<int:pk>/<str:which>.picture", picture, name="review-picture"),
     path("licenses/", licenses, name="licenses"),
     path("licenses/compare/", compare_licenses, name="license-compare"),
     path("licenses/<str:license_id>/", license_page, name="license"),

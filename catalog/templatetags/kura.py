@@ -147,6 +147,13 @@ def check_icon(outcome: str) -> str:
 
 
 @register.filter
+def item_icon(state: str) -> str:
+    """The shape that goes with the state of a recorded item."""
+    shapes = {"stated": "info", "asked": "clock", "answered": "person", "concluded": "check"}
+    return shapes.get(state, "unknown")
+
+
+@register.filter
 def relation_word(code: str) -> str:
     """How two adapters are related: re_upload -> Re-upload."""
     return weight_words.relation(code)

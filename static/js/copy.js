@@ -1,4 +1,5 @@
-// Copies text by one click: `data-copy` holds the text, or `data-copy-from` names the element that shows it.
+// Copies text by one click: `data-copy` holds the text, `data-copy-from` names the element that shows it, or
+// `data-copy-field` the field that holds it.
 // The clipboard interface needs a secure context; on plain http in a local network the text is selected and copied.
 
 function copyBySelection(text) {
@@ -28,11 +29,12 @@ async function copy(text) {
 
 function textOf(button) {
   if (button.dataset.copy !== undefined) return button.dataset.copy;
+  if (button.dataset.copyField !== undefined) return document.getElementById(button.dataset.copyField)?.value ?? "";
   return document.getElementById(button.dataset.copyFrom)?.textContent ?? "";
 }
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy], [data-copy-from]");
+  const button = event.target.closest("[data-copy], [data-copy-from], [data-copy-field]");
   if (!button) return;
   const done = await copy(textOf(button));
   const said = document.getElementById("said");

@@ -1,4 +1,5 @@
-// Keys of the review screen: A approve, R reject (asks for the reason), N next, P previous.
+// Keys of the review screen: A approve, R reject (asks for the reason), N next, P previous, I items, T paste,
+// Q question to the author, ? the list of keys.
 
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
 
@@ -22,18 +23,56 @@ document.addEventListener("keydown", (event) => {
     case "n": press("[data-key=n]"); break;
     case "p": press("[data-key=p]"); break;
     case "r":
+      if (!reason) break;
       event.preventDefault();
       reason.focus();
       break;
+    case "i": event.preventDefault(); goTo("items-title"); break;
+    case "t": event.preventDefault(); openDrawer("paste-drawer"); break;
+    case "q": event.preventDefault(); openDrawer("question-drawer"); break;
+    case "?": event.preventDefault(); document.getElementById("review-keys")?.showPopover(); break;
   }
+});
+
+function goTo(id) {
+  const target = document.getElementById(id);
+  target?.scrollIntoView({ block: "start" });
+  target?.focus({ preventScroll: true });
+}
+
+function openDrawer(id) {
+  const drawer = document.getElementById(id);
+  if (!drawer) return;
+  drawer.open = true;
+  drawer.scrollIntoView({ block: "center" });
+  drawer.querySelector("select, textarea, input:not([type=hidden])")?.focus({ preventScroll: true });
+}
+
+// "Ask" beside an item opens the draft with that item ticked.
+document.addEventListener("click", (event) => {
+  const ask = event.target.closest("[data-ask]");
+  if (!ask) return;
+  event.preventDefault();
+  openDrawer("question-drawer");
+  const box = document.querySelector(`#question-drawer input[name=items][value="${ask.dataset.ask}"]`);
+  if (box) {
+    box.checked = true;
+    box.focus();
+  }
+});
+
+// Words that are pasted as evidence are the evidence.
+document.addEventListener("input", (event) => {
+  if (event.target.name !== "evidence_text") return;
+  const choice = event.target.form.elements.evidence;
+  if (choice && event.target.value.trim()) choice.value = "text";
 });
 
 // Reject without a reason: say what is missing instead of sending.
 document.addEventListener("click", (event) => {
   const reject = event.target.closest("[data-key=r]");
   if (!reject) return;
-  const reason = document.querySelector("#decision [name=reason]");
-  reason.required = true;
+  document.querySelector("#decision [name=reason]").required = true;
 });
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-key=a]")) document.querySelector("#decision [name=reason]").required = false;
@@ -47,5 +86,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.target.id === "review") document.getElementById("review-title")?.focus({ preventScroll: true });
+  if (event.target.id !== "review") return;
+  // After a step about terms the reader stays where the step was taken.
+  const place = document.querySelector("#review .items .message, #review [role=alert], #review .understood");
+  if (place) place.scrollIntoView({ block: "center" });
+  else document.getElementById("review-title")?.focus({ preventScroll: true });
 });

@@ -36,7 +36,8 @@ LIMITS = {
     # and rules that hold now, for each of the parts that decide something.
     "adapter": 36,
     "sheet": 7,
-    "review": 32,
+    # Items, questions with their answers, evidence to cite, bases to choose from, and the credit's stack.
+    "review": 40,
     "licenses": 5,
     # Its revisions, the bases under it, and how many versions are.
     "license": 8,
