@@ -26,6 +26,16 @@ class EveryFact(FactsForm):
     )
     tool = forms.CharField(label=gettext_lazy("Program (a1111, comfyui, …)"), required=False, max_length=60)
     purpose = forms.CharField(label=gettext_lazy("Purpose, such as research"), required=False, max_length=60)
+    medium = forms.ChoiceField(
+        label=gettext_lazy("Medium"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("not stated")),
+            ("web", gettext_lazy("Web")),
+            ("print", gettext_lazy("Print")),
+            ("video", gettext_lazy("Video")),
+        ],
+    )
     registered = forms.ChoiceField(
         label=gettext_lazy("Registered with the licensor"), required=False, choices=_YES_NO
     )

@@ -132,7 +132,8 @@ CONDITION_SENTENCES: Final[Mapping[str, str]] = {
     "registration_required": gettext_noop("Only after registering with the licensor."),
     "contact_licensor": gettext_noop("Only with the licensor's permission on file."),
     "model_run_noncommercial": gettext_noop(
-        "Only where the weights are not run commercially; a paid license or the licensor's service lifts this."
+        "Only where the weights are not run commercially; a paid license or the licensor's "
+        "service lifts this."
     ),
     "no_competing_model_training": gettext_noop(
         "Outputs may not train a model that competes with the licensor's."
@@ -143,8 +144,8 @@ CONDITION_SENTENCES: Final[Mapping[str, str]] = {
     ),
 }
 
-# Conditions with a fact: condition -> (the fact when the gate passes, the fact when it does not). The second is
-# empty where failing can be mended, since nothing changes then.
+# Conditions with a fact: condition -> (the fact when the gate passes, the fact when it does not).
+# The second is empty where failing can be mended, since nothing changes then.
 GATE_ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
     "revenue_below_usd": (
         gettext_noop("If yearly revenue is below US$%(value)s"),
@@ -209,6 +210,14 @@ GATE_ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
 # Facts that can lift a refusal although no condition names them.
 BASE_PAID: Final = gettext_noop("If you hold a paid license for the base model")
 ON_HOST: Final = gettext_noop("If it runs on %(value)s")
+
+# An author's permission may be limited to places and media.
+IN_PLACE: Final = gettext_noop("If it is used in %(value)s")
+IN_MEDIUM: Final[Mapping[str, str]] = {
+    "web": gettext_noop("If it is shown on the web"),
+    "print": gettext_noop("If it is printed"),
+    "video": gettext_noop("If it is shown in a video"),
+}
 
 # Kinds of licenses: family -> (name, one sentence).
 FAMILY_SENTENCES: Final[Mapping[str, tuple[str, str]]] = {

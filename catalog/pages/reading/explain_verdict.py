@@ -115,7 +115,12 @@ def read_verdict(asked: Asked, basis: Basis) -> VerdictPage:
         reasons=_reasons(verdict),
         steps=step_lines(asked, verdict, base, basis.table),
         what_if=what_if(
-            ask, asked.facts, asked.act.id, basis.table, lambda facts: asked.address(facts=facts)
+            ask,
+            asked.facts,
+            asked.act.id,
+            basis.table,
+            lambda facts: asked.address(facts=facts),
+            terms.get("author_replies", ()),
         ),
         record=_record(asked, verdict, basis, cited),
         disputed=[line for line in ledger if line.entry.disputed or line.entry.other_reading],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,12 +12,15 @@ from catalog.pages.condition_words import answer_sentence
 from registry.licensing import FACTS, LedgerEntry, Table, Verdict
 from registry.licensing.conditions import Condition, parse_condition
 from registry.licensing.facts import territory_within
-from registry.licensing.sentences import BASE_PAID, ON_HOST
+from registry.licensing.sentences import BASE_PAID, IN_MEDIUM, IN_PLACE, ON_HOST
 
 Ask = Callable[[Mapping[str, Any]], Verdict]
 Address = Callable[[Mapping[str, Any]], str]
+Option = tuple[str, Any, bool]
+"""The beginning of a sentence, the value of the fact, and whether that is in the asker's favor."""
 
 MOST_HOSTS: Final = 4
+MOST_PLACES: Final = 6
 # A place that a license may leave out is tried first; one of these stands for everywhere else.
 _PLACES: Final = ("JP", "US", "BR", "CH", "ZA", "NZ", "IN", "MX", "AU", "CA", "SG", "AE")
 _ELSEWHERE: Final = "own"
@@ -60,10 +63,17 @@ class WhatIf:
     best: Supposed | None
 
 
-def what_if(ask: Ask, facts: Mapping[str, Any], act: str, table: Table, address: Address) -> WhatIf:
+def what_if(
+    ask: Ask,
+    facts: Mapping[str, Any],
+    act: str,
+    table: Table,
+    address: Address,
+    replies: Sequence[Mapping[str, Any]] = (),
+) -> WhatIf:
     """Decide the question again with one fact changed at a time, and once with all open ones at their best.
 
-    `address` gives the page of the question under other facts.
+    `address` gives the page of the question under other facts, `replies` are the author's as terms keep them.
     """
 
     def suppose(change: Mapping[str, Any], text: str) -> Supposed:
@@ -76,14 +86,12 @@ def what_if(ask: Ask, facts: Mapping[str, Any], act: str, table: Table, address:
     # Without facts every gate is open, so those that pass or fail now are seen as well.
     entries = [*now.ledger, *ask({}).ledger]
     gates = list(dict.fromkeys(_gates(entries, act)))
-    supposed: dict[str, list[tuple[str, Any, bool]]] = {}
-    for gate in gates:
-        options = supposed.setdefault(gate.kind.fact or "", [])
-        options += [each for each in _options(gate, gates) if each[1:] not in [one[1:] for one in options]]
-    for fact, value, text in _lifts(entries, act, table):
+    supposed: dict[str, list[Option]] = {}
+    # First where the author's permission reaches: what else is outside a license's list may be outside of it.
+    for fact, option in (*_reached(replies, act), *_gate_options(gates), *_lifts(entries, act, table)):
         options = supposed.setdefault(fact, [])
-        if value not in [one[1] for one in options]:
-            options.append((text, value, True))
+        if option[1] not in [known[1] for known in options]:
+            options.append(option)
     lines = []
     for fact, options in supposed.items():
         answers = [suppose({fact: value}, text) for text, value, _good in options]
@@ -97,7 +105,7 @@ def what_if(ask: Ask, facts: Mapping[str, Any], act: str, table: Table, address:
     return WhatIf(lines, None if best is None or best.same else best)
 
 
-def _at_best(facts: Mapping[str, Any], supposed: Mapping[str, list[tuple[str, Any, bool]]]) -> dict[str, Any]:
+def _at_best(facts: Mapping[str, Any], supposed: Mapping[str, list[Option]]) -> dict[str, Any]:
     return {
         fact: next(value for _text, value, good in options if good)
         for fact, options in supposed.items()
@@ -114,8 +122,13 @@ def _gates(entries: Iterable[LedgerEntry], act: str) -> Iterator[Condition]:
                 yield condition
 
 
-def _options(gate: Condition, gates: Iterable[Condition]) -> Iterator[tuple[str, Any, bool]]:
-    """`(beginning of the sentence, value of the fact, whether the gate passes)`."""
+def _gate_options(gates: Sequence[Condition]) -> Iterator[tuple[str, Option]]:
+    for gate in gates:
+        for option in _options(gate, gates):
+            yield gate.kind.fact or "", option
+
+
+def _options(gate: Condition, gates: Iterable[Condition]) -> Iterator[Option]:
     limit, passes = gate.parameter, gate.kind.passes
     good, bad = answer_sentence(gate, passes=True), answer_sentence(gate, passes=False)
     if isinstance(passes, bool):
@@ -152,11 +165,21 @@ def _outside(gates: Iterable[Condition]) -> str | None:
     )
 
 
-def _lifts(entries: Iterable[LedgerEntry], act: str, table: Table) -> Iterator[tuple[str, Any, str]]:
+def _lifts(entries: Iterable[LedgerEntry], act: str, table: Table) -> Iterator[tuple[str, Option]]:
     """Facts that lift a refusal although no condition names them: a paid license, a host that is exempt."""
     for entry in entries:
         row = table.get(entry.license or "")
         for host in sorted(row.summary[act].host_exempt)[:MOST_HOSTS] if row else ():
-            yield "host", host, _(ON_HOST) % {"value": host}
+            yield "host", (_(ON_HOST) % {"value": host}, host, True)
         if entry.layer == "base" and entry.license and entry.status not in ("allowed", "not_addressed"):
-            yield "base_commercial_license", True, _(BASE_PAID)
+            yield "base_commercial_license", (_(BASE_PAID), True, True)
+
+
+def _reached(replies: Iterable[Mapping[str, Any]], act: str) -> Iterator[tuple[str, Option]]:
+    """Places and media to which the author's permission for the act is limited."""
+    for reply in replies:
+        if act in reply.get("grants", ()):
+            for place in reply.get("territories", ())[:MOST_PLACES]:
+                yield "territory", (_(IN_PLACE) % {"value": place}, place, True)
+            for medium in reply.get("media", ()):
+                yield "medium", (_(IN_MEDIUM[medium]), medium, True)

@@ -14,7 +14,8 @@ from django.utils.html import escape
 from catalog.pages.reading.what_if import WhatIf, what_if
 from registry.basis import current_basis
 from registry.licensing import ACTS, LICENSES, AdapterTerms, Question, Verdict, decide
-from registry.models import Version
+from registry.licensing.replies import RecordedReply
+from registry.models import TermsProfile, Version
 from tests.catalog.pages.rows import CLOSED_FLAGS, OPEN_FLAGS, make_adapter, make_base
 from tests.catalog.pages.test_licenses import house_license
 
@@ -186,6 +187,22 @@ def test_a_host_that_is_exempt_and_a_paid_license_are_thought_of() -> None:
     )
     found, _ = supposed(Question(exempt[1], exempt[0], [AdapterTerms(license="MIT")]), {})
     assert {"host", "base_commercial_license"} <= {line.fact for line in found.lines}
+
+
+def test_places_and_media_of_the_authors_permission_are_tried(client: Client, db: None) -> None:
+    version = make_adapter("One", flags=CLOSED_FLAGS, sheet=False)
+    reply = RecordedReply.checked(grants=["sell_adapter"], territories=["JP"], media=["web"]).as_terms()
+    assert version.terms_profile is not None
+    terms = {**version.terms_profile.terms, "author_replies": [reply]}
+    version.terms_profile = TermsProfile.objects.create(digest="f" * 64, terms=terms)
+    version.save()
+    page = ask(client, version, "sell_adapter")
+    assert "is-forbidden" in page.partition("What to do next")[0]
+    best = re.search(r'<a href="([^"]+)">If all of these turn out well', page)
+    assert best is not None
+    after = " ".join(client.get(best[1].replace("&amp;", "&")).content.decode().split())
+    assert "is-forbidden" not in after.partition("What to do next")[0]
+    assert "Medium: web, print or video: web" in after
 
 
 def test_what_another_layer_refuses_is_said_to_make_no_difference(client: Client, db: None) -> None:
