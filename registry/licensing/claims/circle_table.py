@@ -24,12 +24,9 @@ _NO: Final = "×✕✖✗✘❌❎☓╳⨯⛔🚫🙅"
 _YES_WORDS: Final = ("ok", "可能", "可", "許可", "允许", "yes", "はい")
 _NO_WORDS: Final = ("ng", "不可能", "不可", "禁止", "不允许", "不許可", "no", "いいえ")
 # The check and the cross that Hugging Face's and Civitai's pages draw as vector paths.
-_DRAWN: Final = (
-    (re.compile(r"<svg\b(?:(?!</svg>).)*M4\.5 12\.75l6 6 9-13\.5(?:(?!</svg>).)*</svg>", re.S), "○"),
-    (re.compile(r"<svg\b(?:(?!</svg>).)*M6 18L18 6M6 6l12 12(?:(?!</svg>).)*</svg>", re.S), "×"),
-)
+_DRAWN: Final = (("M4.5 12.75l6 6 9-13.5", "○"), ("M6 18L18 6M6 6l12 12", "×"))
 _BREAK: Final = re.compile(
-    r"</?(?:br|tr|td|th|p|li|ul|ol|div|table|tbody|thead|dd|dt|dl|h[1-6])\b[^>]*>", re.I
+    r"</?(?:br|tr|td|th|p|li|ul|ol|div|table|tbody|thead|dd|dt|dl|h[1-6])\b[^<>]{0,300}>", re.I
 )
 _TAG: Final = re.compile(r"<[^<>]{0,1000}>")
 _RULE: Final = re.compile(r"[\s|:\-=_*.]*")
@@ -171,10 +168,22 @@ def _without_echoes(rows: list[_Row]) -> Iterator[_Row]:
         yield row
 
 
+def _undrawn(source: str) -> Iterator[str]:
+    """The text with each drawn check or cross as a sign; other drawings are left out."""
+    first, *rest = re.split(r"<svg\b", source, flags=re.IGNORECASE)
+    yield first
+    for part in rest:
+        drawing, closed, after = part.partition("</svg>")
+        if not closed:
+            yield part
+            continue
+        yield next((mark for path, mark in _DRAWN if path in drawing), " ")
+        yield after
+
+
 def _lines(text: str) -> Iterator[str]:
     source = text[:LONGEST]
-    for drawn, mark in _DRAWN:
-        source = drawn.sub(mark, source)
+    source = "".join(_undrawn(source))
     source = unescape(_TAG.sub(" ", _BREAK.sub("\n", source)))
     for line in source.replace("\ufe0f", "").splitlines():
         yield " ".join(line.split())

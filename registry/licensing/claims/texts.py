@@ -34,7 +34,7 @@ _COPYRIGHT: Final = re.compile(
     r"[\s#*>/;-]*(?:portions\s+)?(?:copyright\s*(?:\(c\)|©|\d{4}|by\b|\[|<)|\(c\)\s|©)", re.IGNORECASE
 )
 _NUMBERING: Final = re.compile(
-    r"^[\s*>-]*(?:\(?[0-9]{1,2}[.)]|\(?[a-z][.)])\s+", re.IGNORECASE | re.MULTILINE
+    r"^[ \t*>-]*(?:\(?[0-9]{1,2}[.)]|\(?[a-z][.)])\s+", re.IGNORECASE | re.MULTILINE
 )
 # What turns a copyright line into one that says something about terms.
 _SAYS_MORE: Final = re.compile(
@@ -91,8 +91,8 @@ def _plain(text: str) -> str:
     source = unicodedata.normalize("NFKC", _FRONT.sub("", text[:LONGEST]))
     source = _LINK.sub(r"\1", _TAG.sub(" ", source))
     kept = [line for line in source.splitlines() if not _is_notice(line)]
-    while kept and not _WORD.search(kept[0]):
-        kept.pop(0)
+    start = next((number for number, line in enumerate(kept) if _WORD.search(line)), len(kept))
+    kept = kept[start:]
     if kept and len(_WORD.findall(kept[0])) <= 10 and re.search(r"licen[sc]e", kept[0], re.IGNORECASE):
         kept.pop(0)
     return _NUMBERING.sub("", "\n".join(kept)).casefold().replace("_", " ").replace("licence", "license")

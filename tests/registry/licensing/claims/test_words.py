@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.licensing.claims import phrases
+from registry.licensing.claims.circle_table import parse_circle_table
 from registry.licensing.claims.statement import Statement
+from registry.licensing.claims.texts import match_text
 from registry.licensing.claims.words import read_words
 
 
@@ -160,3 +162,13 @@ def test_more_sentences_never_lift_a_ban(sentences: list[str]) -> None:
 @given(st.text(max_size=2000))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     assert isinstance(read_words(text), Statement | None)
+
+
+@pytest.mark.parametrize(
+    "part", ["no ", "do not sell ", "商用、の・", "[a](", "<svg ", "<br", "\n", "copyright (c) "]
+)
+def test_text_made_to_be_slow_is_read_like_any_other(part: str) -> None:
+    """A pattern that backtracks would take minutes here."""
+    text = part * (90_000 // len(part))
+    assert read_words(text) is None or part == "do not sell "
+    assert parse_circle_table(text).flags == {} and match_text(text).license is None
