@@ -22,8 +22,8 @@ Ask = Callable[[Sequence[int], str | None], Verdict]
 
 MOST_ADAPTERS: Final = 16
 MOST_REMOVALS: Final = 8
-# So many sets of removals are tried before the search is given up; each costs one decision.
-_MOST_TRIED: Final = 2000
+# With more adapters than these, beside those that must go anyway, not every set of removals is tried.
+_MOST_SEARCHED: Final = 10
 PASSING: Final = ("allowed", "conditional")
 # Reasons that lie between two parts: neither has it alone.
 _BETWEEN: Final = (
@@ -80,8 +80,8 @@ class StackPlan:
     """The verdict for a stack and what could be changed about it.
 
     `removals`: sets of adapters, none within another, without which it passes, the smallest first; empty
-    where it passes already or where the base alone does not. `removals_complete` is false where the search
-    was cut short. `base_alone`: the verdict for the base without adapters.
+    where it passes already or where the base alone does not. `removals_complete` is false where there may be
+    more. `base_alone`: the verdict for the base without adapters.
     """
 
     verdict: Verdict
@@ -163,19 +163,34 @@ def _removals(ask: Ask, numbers: Sequence[int], alone: Verdict) -> tuple[tuple[t
         return (), True
     must = tuple(number for number in numbers if ask((number,), None).outcome not in PASSING)
     rest = [number for number in numbers if number not in must]
+    if len(rest) > _MOST_SEARCHED:
+        return _some_removals(ask, must, rest), False
     found: list[tuple[int, ...]] = []
-    tried = 0
     for size in range(len(rest) + 1):
         for more in combinations(rest, size):
             if any(set(known) <= {*must, *more} for known in found):
                 continue
-            if tried >= _MOST_TRIED or len(found) >= MOST_REMOVALS:
+            if len(found) == MOST_REMOVALS:
                 return tuple(found), False
-            tried += 1
-            kept = [number for number in rest if number not in more]
-            if ask(kept, None).outcome in PASSING:
+            if ask([number for number in rest if number not in more], None).outcome in PASSING:
                 found.append(tuple(sorted((*must, *more))))
     return tuple(found), True
+
+
+def _some_removals(ask: Ask, must: Sequence[int], rest: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Removals none of which can be made smaller, though smaller others may exist.
+
+    Beginning with each adapter in turn, whatever still passes is kept; since adding never loosens, nothing
+    that was left out could be put back in the end.
+    """
+    found: set[tuple[int, ...]] = set()
+    for first in rest:
+        kept: list[int] = []
+        for number in (first, *(each for each in rest if each != first)):
+            if ask(sorted((*kept, number)), None).outcome in PASSING:
+                kept.append(number)
+        found.add(tuple(sorted({*must, *rest} - set(kept))))
+    return tuple(sorted(found, key=lambda gone: (len(gone), gone))[:MOST_REMOVALS])
 
 
 def _clashes(ask: Ask, numbers: Sequence[int], whole: Verdict) -> Iterator[Clash]:

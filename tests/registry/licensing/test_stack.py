@@ -98,6 +98,13 @@ def test_a_clash_with_the_base_names_the_base() -> None:
     assert found.removals == ((1,),)
 
 
+def test_in_a_large_stack_a_way_out_is_still_found_and_said_not_to_be_the_only_one() -> None:
+    terms = [AdapterTerms(("CC-BY-SA-4.0", "CC-BY-NC-SA-4.0")[number % 2]) for number in range(16)]
+    found = planned(SHARE_MERGE, *terms, base="MIT")
+    assert found.removals == (tuple(range(1, 17, 2)), tuple(range(2, 17, 2)))
+    assert not found.removals_complete
+
+
 def test_without_adapters_the_plan_is_the_verdict_of_the_base() -> None:
     found = planned(SELL)
     assert found.verdict == found.base_alone == decide(Question(SELL, base_license=RAIL))
