@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from catalog.api.permissions import AskUnlessLoginRequired
 from catalog.api.serializers import VerdictSerializer
+from catalog.release import release
 from registry.licensing import OUTCOMES
 from registry.licensing.outputs.credit import MEDIA
 from registry.licensing.outputs.phrases import LANGUAGES
@@ -40,7 +41,7 @@ class StackAsked(serializers.Serializer[Any]):
         allow_null=True, allow_blank=True, default=None, max_length=300,
         help_text="slug or name; left out: the base all adapters agree on",
     )  # fmt: skip
-    adapters = WantedSerializer(many=True, max_length=_MOST_NAMED)
+    adapters = serializers.ListField(child=WantedSerializer(), max_length=_MOST_NAMED)
     act = serializers.CharField(max_length=60, help_text="e.g. generate_and_sell_images")
     facts = serializers.DictField(default=dict, help_text="your facts; nothing is assumed for others")
 
@@ -150,7 +151,7 @@ class CreditSerializer(serializers.Serializer[Any]):
 
     medium = serializers.ChoiceField(choices=MEDIA)
     language = serializers.ChoiceField(choices=LANGUAGES)
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
     text = serializers.CharField()
     markdown = serializers.CharField()
     html = serializers.CharField()
@@ -220,7 +221,7 @@ class Boms(_Asking):
     def post(self, request: Request) -> HttpResponse:
         """CycloneDX 1.6 with a machine-learning-model for every part."""
         stack, _ = self.asked(request)
-        text = Outputs(stack, stack.decide()).bom(timezone.now())
+        text = Outputs(stack, stack.decide()).bom(timezone.now(), release())
         return download(text.encode(), f"{CYCLONEDX}; version=1.6", "bom.cdx.json")
 
 

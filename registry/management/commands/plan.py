@@ -21,13 +21,7 @@ from registry.licensing.outputs.phrases import LANGUAGES
 from registry.stack_outputs import Outputs
 from registry.stack_report import report
 from registry.stacks import Wanted, read_stack
-
-
-class OutputUnwritable(KuraError):
-    """A file that was asked for cannot be written."""
-
-    code = "output_unwritable"
-    next_step = "Name a file in a folder that exists and that you may write."
+from registry.weights.writer import OutputUnwritable
 
 
 class Command(BaseCommand):

@@ -41,7 +41,7 @@ def test_every_file_is_in_the_manifest_and_the_sums_with_its_own_digest() -> Non
     for path, file in listed.items():
         data = found[path].encode()
         assert (file["sha256"], file["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
-    sums = dict(reversed(line.split("  ")) for line in found["SHA256SUMS"].splitlines())
+    sums = {path: digest for digest, path in (line.split("  ") for line in found["SHA256SUMS"].splitlines())}
     assert set(sums) == set(found) - {"SHA256SUMS"}
     assert sums == dict(made.files)
 
