@@ -58,7 +58,7 @@ def test_from_the_question_to_the_compare_stage(page: Page, context: BrowserCont
     assert "outcome=allowed" in page.url
     assert loaded_pictures(page)
 
-    page.get_by_role("link", name="Ink Lines").click()
+    page.get_by_role("link", name="Ink Lines", exact=True).click()
     expect(page.locator("#verdict")).to_contain_text("Every layer of terms allows this.")
     page.get_by_label("May I …").select_option("run_as_paid_service")
     expect(page.locator("#verdict .hint").first).to_contain_text("Let others generate")
