@@ -15,6 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from catalog import errors
+from registry.author_questions import BadQuestionStep, SameReader
+from registry.conclusions import NotConcluded, UnknownItem
 from registry.errors import KuraError, VersionNotFound
 from registry.storage import BlobMissing
 from registry.vetting import HardGateFailed, NotReviewable
@@ -37,6 +39,10 @@ _STATUS: dict[type[KuraError], int] = {
     BlobMissing: 503,
     NotReviewable: 409,
     HardGateFailed: 409,
+    UnknownItem: 404,
+    NotConcluded: 409,
+    BadQuestionStep: 409,
+    SameReader: 409,
 }
 
 # What to do next where the framework refused the call, by the framework's own code.

@@ -11,7 +11,9 @@ from rest_framework.views import APIView
 
 from catalog.api.adapters import Adapters, Versions
 from catalog.api.files import Content, Files
+from catalog.api.items import Conclusions, Items, Reopenings
 from catalog.api.plan import Boms, Credits, Notices, Plans
+from catalog.api.questions import Questions
 from catalog.api.reading import BaseModels, Jobs, Licenses, Sheets
 from catalog.api.reviews import Reviews
 from catalog.api.verdicts import Verdicts
@@ -39,10 +41,14 @@ router.register("base-models", BaseModels, basename="base-model")
 router.register("sheets", Sheets)
 router.register("jobs", Jobs)
 router.register("reviews", Reviews)
+router.register("questions", Questions)
 
 app_name = "api"
 urlpatterns = [
     re_path("^files/(?P<sha256>[0-9a-fA-F]{64})/content$", Content.as_view(), name="file-content"),
+    path("versions/<int:pk>/items/", Items.as_view(), name="version-items"),
+    path("versions/<int:pk>/items/<str:key>/", Conclusions.as_view(), name="item-conclude"),
+    path("versions/<int:pk>/items/<str:key>/reopen/", Reopenings.as_view(), name="item-reopen"),
     path("verdicts/", Verdicts.as_view(), name="verdicts"),
     path("plans/", Plans.as_view(), name="plans"),
     path("plans/credit/", Credits.as_view(), name="plan-credit"),
