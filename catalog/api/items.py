@@ -35,7 +35,7 @@ class CitedSerializer(serializers.Serializer[Any]):
     fetched = serializers.DateTimeField()
 
 
-class ItemSerializer(serializers.Serializer[ReviewItem]):
+class ItemSerializer(serializers.Serializer[Any]):
     """One recorded item: what is stated, what holds, from which evidence, since when and by whom."""
 
     item = serializers.CharField(source="key")

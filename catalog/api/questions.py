@@ -86,7 +86,7 @@ class SendingAsked(serializers.Serializer[Any]):
 class CreditWanted(serializers.Serializer[Any]):
     """What the author says of credit."""
 
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]  # the name of the field, as in rows
     wording = serializers.CharField(required=False, allow_blank=True)
     links = serializers.ListField(child=serializers.CharField(), required=False)
     where = serializers.ListField(child=serializers.CharField(), required=False)

@@ -75,7 +75,7 @@ class AnswerForm(forms.Form):
     territories = forms.CharField(
         label=_("Only in these countries (such as JP EU)"), required=False, max_length=300
     )
-    media = forms.MultipleChoiceField(
+    only_media = forms.MultipleChoiceField(
         label=_("Only for these media"), required=False, choices=[(each, each) for each in MEDIA],
         widget=forms.CheckboxSelectMultiple,
     )  # fmt: skip
@@ -91,7 +91,8 @@ class AnswerForm(forms.Form):
     )
 
     def __init__(self, *args: Any, question: AuthorQuestion, **kwargs: Any) -> None:
-        super().__init__(*args, prefix=f"q{question.pk}", **kwargs)
+        kwargs["prefix"] = f"q{question.pk}"
+        super().__init__(*args, **kwargs)
         self.acts = [ITEMS[key] for key in question.items if key in ITEMS and ITEMS[key].kind == "act"]
         choices = [(kind.wire, gettext(kind.label)) for kind in CONDITIONS.values() if not kind.parameter]
         conditions = self.fields["conditions"]
@@ -108,7 +109,7 @@ class AnswerForm(forms.Form):
         if not asked & {"copyright", "portrait"}:
             del self.fields["material"]
         if not self.acts:
-            for name in ("conditions", "territories", "media", "expires"):
+            for name in ("conditions", "territories", "only_media", "expires"):
                 del self.fields[name]
         for each in self.fields.values():
             each.widget.attrs["class"] = _css_class(each.widget)
@@ -152,7 +153,7 @@ class AnswerForm(forms.Form):
             refusals=by_answer["no"],
             conditions=said.get("conditions", []),
             territories=said.get("territories", "").replace(",", " ").split(),
-            media=said.get("media", []),
+            media=said.get("only_media", []),
             expires=said.get("expires"),
             credit=credit,
             material=said.get("material", ""),
