@@ -13,12 +13,12 @@ from .layer_table import template
 from .modules import ModuleFacts
 
 _UNET = re.compile(
-    r"(?:(down|up)_blocks\.(\d+)|mid_block)\.(attentions|resnets|downsamplers|upsamplers)\.(\d+)\."
+    r"(?:(down|up)_blocks\.([0-9]{1,4})|mid_block)\.(attentions|resnets|downsamplers|upsamplers)\.([0-9]{1,4})\."
 )
 _FLUX = re.compile(r"(single_transformer_blocks|transformer_blocks|double_blocks|single_blocks)_(\d+)_")
 _FLUX_FAMILIES = frozenset({"flux1", "chroma"})
 _ORDER = {"BASE": 0, "CLIP": 1, "T5": 2, "IN": 3, "D": 5, "M": 6, "S": 7, "OUT": 8}
-_NATURAL = re.compile(r"(\d+)")
+_NATURAL = re.compile(r"([0-9]{1,9})")
 
 
 def touched_blocks(modules: Iterable[ModuleFacts], family: str) -> list[str]:
@@ -35,7 +35,8 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def _sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
     letters = re.match(r"[A-Z]+", name)
-    parts = [(int(p), "") if p.isdigit() else (-1, p) for p in _NATURAL.split(name)]
+    # Split by a group, the numbers stand at the odd places.
+    parts = [(int(p), "") if at % 2 else (-1, p) for at, p in enumerate(_NATURAL.split(name))]
     return _ORDER.get(letters[0] if letters else "", 4), parts
 
 

@@ -17,9 +17,9 @@ from .modules import ModuleFacts
 from .text_fit import contradicted_by_text, fitting_text_families
 from .unet_fit import fitting_unets
 
-# Of a few strange layers among many, nothing follows.
 # Components that tell the family by their layers' sizes; a language model's do not.
 _DENOISERS = frozenset({"unet", "transformer", "transformer_2", "other", "prior"})
+# Of a few strange layers among many, nothing follows.
 _NEGLIGIBLE = 0.05
 UNFAMILIAR = "unfamiliar_layers"
 IMPOSSIBLE = "impossible_shapes"

@@ -38,10 +38,12 @@ _SGM_RESNET = {
     "out_layers_0": "norm2", "out_layers_3": "conv2", "skip_connection": "conv_shortcut",
 }  # fmt: skip
 
-_BLOCK = re.compile(r"(?:(down|up)_blocks_(\d+)|(mid_block))_(attentions|resnets)_(\d+)_(.+)")
-_SAMPLER = re.compile(r"(down|up)_blocks_(\d+)_(downsamplers|upsamplers)_0_conv")
-_DEPTH = re.compile(r"transformer_blocks_(\d+)_(.+)")
-_SGM = re.compile(r"(input|output)_blocks_(\d+)_(\d+)_(.+)")
+# The number of a block or layer: one of more figures is no layer's, and Python refuses to read 4301 of them.
+_N = "([0-9]{1,4})"
+_BLOCK = re.compile(rf"(?:(down|up)_blocks_{_N}|(mid_block))_(attentions|resnets)_{_N}_(.+)")
+_SAMPLER = re.compile(rf"(down|up)_blocks_{_N}_(downsamplers|upsamplers)_0_conv")
+_DEPTH = re.compile(rf"transformer_blocks_{_N}_(.+)")
+_SGM = re.compile(rf"(input|output)_blocks_{_N}_{_N}_(.+)")
 _SGM_MIDDLE = re.compile(r"middle_block_(\d)_(.+)")
 
 _TEXT_LAYER = {
@@ -60,7 +62,7 @@ _TEXT_TOP = {
     "final_layer_norm": "text_model.final_layer_norm",
     "text_projection": "text_projection",
 }
-_TEXT = re.compile(r"(?:encoder_layers|transformer_resblocks)_(\d+)_(.+)")
+_TEXT = re.compile(rf"(?:encoder_layers|transformer_resblocks)_{_N}_(.+)")
 
 # cloneofsimo's PTI numbers the layers of Stable Diffusion 1 in module order: down, up, then mid.
 PTI_BLOCKS = [

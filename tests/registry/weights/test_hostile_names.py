@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from registry.weights import WeightsError, inspect_file
 from registry.weights.keys import SUFFIXES
 from registry.weights.loading import load_adapter_modules
-from tests.registry.weights.files import write_shapes
+from registry.weights.sketch import sketch_file
+from registry.weights.statistics import statistics_of
+from tests.registry.weights.files import peft, write_shapes
 
 PARTS = (
     "lora_unet_ lora_unet__ lora_te_ lora_te2_ lora_transformer_ lora_prior_unet_ oft_unet_ lycoris_ "
@@ -52,6 +54,35 @@ def test_any_names_and_shapes_are_read(
     except WeightsError:
         return
     assert len(modules) == got["modules"]
+
+
+# Python refuses to read a number of so many digits, and takes a superscript for a digit that is no number.
+DIGITS = "9" * 5000
+ODD_NUMBERS = [
+    "1²2s.0.attn",
+    "transformer_blocks.1²2s.0.attn",
+    f"blocks{DIGITS}s.0.attn",
+    f"transformer.transformer_blocks.{DIGITS}.attn.to_q",
+    f"unet.down_blocks.{DIGITS}.attentions.0.proj_in",
+    f"unet.down_blocks.0.attentions.{DIGITS}.proj_in",
+    f"unet.down_blocks.0.attentions.0.transformer_blocks.{DIGITS}.attn1.to_q",
+    f"unet.up_blocks.{DIGITS}.upsamplers.0.conv",
+    f"lora_unet_input_blocks_{DIGITS}_1_proj_in",
+    f"lora_te_text_model_encoder_layers_{DIGITS}_mlp_fc1",
+    f"unet:{DIGITS}",
+]
+
+
+@pytest.mark.parametrize("module", ODD_NUMBERS, ids=lambda name: name[:40])
+def test_numbers_in_names_may_be_odd_or_endless(tmp_path: Path, module: str) -> None:
+    path = tmp_path / "a.safetensors"
+    write_shapes(path, peft(module, 8, 8) | peft("blocks.0.attn", 8, 8))
+    assert inspect_file(path).modules == 2
+    for read in (statistics_of, lambda file: sketch_file(file, "unknown")):
+        try:
+            read(path)
+        except WeightsError:
+            continue
 
 
 @settings(max_examples=300, deadline=None)
