@@ -12,10 +12,11 @@ import numpy as np
 from .blocks import block_of
 from .canonical import canonical_layers
 from .changes import Change, change_of
-from .errors import DifferentFamilies, WeightsError
+from .errors import DifferentFamilies, UnsupportedChange, WeightsError
 from .family_table import SUB_FAMILIES
 from .modules import ModuleFacts
 from .opened import OpenAdapter
+from .operators import is_measurable
 from .statistics import NO_BLOCK
 
 # A split file's parts of one fused layer stand close together, so few changes need to be kept.
@@ -114,8 +115,11 @@ class _Changes:
             if loaded.tensors is None:
                 raise loaded.problem or WeightsError(f"Module {module.name[:120]} cannot be read.")
             if not all(bool(np.isfinite(values).all()) for values in loaded.tensors.tensors.values()):
-                raise WeightsError(f"Module {module.name[:120]} holds NaN or infinity.")
-            return change_of(loaded.tensors)
+                raise UnsupportedChange(f"Module {module.name[:120]} holds NaN or infinity.")
+            change = change_of(loaded.tensors)
+            if not is_measurable(change):
+                raise UnsupportedChange(f"The numbers of module {module.name[:120]} multiply beyond measure.")
+            return change
         except WeightsError as error:
             self.left_out.append((module.name, error.message))
             return None

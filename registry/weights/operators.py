@@ -22,6 +22,8 @@ Stored = npt.NDArray[np.floating]
 FORM_LIMIT = 2**26
 # The smaller side of the largest matrix whose whole spectrum is taken: the width of FLUX.2.
 SPECTRUM_LIMIT = 6144
+# No training makes a change of this norm. Below it squares, and their sums over a file, are finite float64.
+LARGEST_NORM = 1e150
 _CHUNK = 2**22
 
 
@@ -277,6 +279,16 @@ class BlockDiagonal:
                 whole[at:end, at:end] = block
                 at = end
         return whole
+
+
+def is_measurable(change: Change) -> bool:
+    """Whether everything that is computed of the change is finite: false for NaN, infinity and made-up sizes.
+
+    Of factors the product of their norms counts, which bounds whatever is multiplied on the way.
+    """
+    if isinstance(change, LowRank):
+        return Dense(change.left).frobenius() * Dense(change.right).frobenius() < LARGEST_NORM
+    return change.frobenius() < LARGEST_NORM
 
 
 def wide(values: Stored) -> Numbers:

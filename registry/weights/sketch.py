@@ -38,6 +38,8 @@ _MODULE = np.dtype([("key", "<u8"), ("norm", "<f4"), ("values", "<f2", (SIZE,))]
 _UNTHREADED = 2**18
 # Wider than any layer (a vocabulary has 260,000 rows); the signs of one side then take 32 MB.
 _WIDEST = 2**20
+# No training makes a change near this; below, the norm of a projection is a finite float32.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +57,10 @@ class Sketch:
         """Estimate of the Frobenius norm of the whole change."""
         return float(np.sqrt(np.einsum("ij,ij->", self.values, self.values, dtype=np.float64)))
 
-    def energies(self) -> Floats:
+    def energies(self) -> npt.NDArray[np.float64]:
         """Squared norm of each layer's projection, [n]."""
-        energies: Floats = np.einsum("ij,ij->i", self.values, self.values)
+        # Squares of finite float32 may be more than a float32 holds, and less.
+        energies: npt.NDArray[np.float64] = np.einsum("ij,ij->i", self.values, self.values, dtype=np.float64)
         return energies
 
     def to_bytes(self) -> bytes:
@@ -71,7 +74,7 @@ class Sketch:
     @classmethod
     def from_bytes(cls, raw: bytes | memoryview) -> Sketch:
         """What `to_bytes` wrote. Raises ValueError for anything else."""
-        magic, count = _HEAD.unpack_from(raw)
+        magic, count = _HEAD.unpack_from(raw) if len(raw) >= _HEAD.size else (b"", 0)
         if magic != _MAGIC or len(raw) != _HEAD.size + count * _MODULE.itemsize:
             raise ValueError("not a lineage sketch of this edition")
         rows = np.frombuffer(raw, _MODULE, count, _HEAD.size)
@@ -112,12 +115,14 @@ def sketch_file(path: str | os.PathLike[str], family: str) -> Sketch:
             skipped += 1
             continue
         try:
-            change = change_of(loaded.tensors)
-            parts = canonical_layers(loaded.facts, family)
-            for part in parts:
+            with np.errstate(over="ignore", invalid="ignore"):
+                change = change_of(loaded.tensors)
+            for part in canonical_layers(loaded.facts, family):
                 kind = f"{loaded.tensors.algorithm}:" if change.relative else ""
-                projected = _projected(change, part, kind + part.key)
-                if np.isfinite(projected).all():
+                with np.errstate(over="ignore", invalid="ignore"):
+                    projected = _projected(change, part, kind + part.key)
+                # Not so for NaN and infinity either.
+                if np.abs(projected).max() < _LARGEST:
                     key = _key(kind + part.key)
                     found[key] = found[key] + projected if key in found else projected
                 else:

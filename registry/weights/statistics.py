@@ -25,7 +25,7 @@ from .errors import UnsupportedChange, WeightsError
 from .loading import ModuleTensors
 from .modules import ModuleFacts
 from .opened import OpenAdapter, open_adapter
-from .operators import Change, Numbers, Stored, spectra
+from .operators import LARGEST_NORM, Change, Numbers, Stored, spectra
 from .presets import Preset, suggest
 from .profile import PARTS, depth_in, part_of
 
@@ -42,7 +42,8 @@ NO_BLOCK = "other"
 @dataclass(frozen=True, slots=True)
 class ModuleStatistics:
     """One module's change at weight 1.0. Norms are None where numbers are not finite or there is no formula;
-    ranks also where the change is zero.
+    ranks also where the change is zero. `finite` is False, too, where finite numbers multiply to a norm over
+    LARGEST_NORM.
 
     `relative`: the norms are those of what is multiplied with the base's weight. `needs_base`: a part of
     what the module does cannot be told without the base. `strength`: Frobenius norm over that of the base's
@@ -239,7 +240,8 @@ def _measured(one: ModuleStatistics, loaded: LoadedModule, waiting: _Waiting, pl
         one = replace(one, relative=change.relative)
         if isinstance(change, LowRank) and change.rank <= min(*change.shape, _BATCHED_RANK):
             left, right = change.grams()
-            if not (math.isfinite(np.trace(left)) and math.isfinite(np.trace(right))):
+            # The factors' squared norms; finite numbers may still multiply to more than a float64 holds.
+            if not np.trace(left) * np.trace(right) < LARGEST_NORM**2:
                 return replace(one, finite=False)
             waiting.add(place, left, right)
             return one
@@ -250,7 +252,7 @@ def _measured(one: ModuleStatistics, loaded: LoadedModule, waiting: _Waiting, pl
 
 def _direct(one: ModuleStatistics, change: Change) -> ModuleStatistics:
     norm = change.frobenius()
-    if not math.isfinite(norm):
+    if not norm < LARGEST_NORM:
         return replace(one, finite=False)
     try:
         return _with_spectrum(one, norm, change.singular_values())
@@ -264,14 +266,8 @@ def _solve(found: list[ModuleStatistics], waiting: _Waiting) -> None:
         left = np.stack([entry[1] for entry in group])
         right = np.stack([entry[2] for entry in group])
         norms = np.sqrt(np.clip(np.einsum("nij,nij->n", left, right), 0.0, None))
-        # Finite factors may still multiply to more than a float64 holds.
-        held = np.isfinite(norms)
-        values = iter(spectra(left[held], right[held]))
-        for (place, _, _), norm, good in zip(group, norms, held, strict=True):
-            one = found[place]
-            found[place] = (
-                _with_spectrum(one, float(norm), next(values)) if good else replace(one, finite=False)
-            )
+        for (place, _, _), norm, values in zip(group, norms, spectra(left, right), strict=True):
+            found[place] = _with_spectrum(found[place], float(norm), values)
 
 
 def _with_spectrum(one: ModuleStatistics, frobenius: float, values: Numbers) -> ModuleStatistics:

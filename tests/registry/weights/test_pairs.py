@@ -244,6 +244,20 @@ def test_a_version_in_another_dialect_is_the_same_weights(tmp_path: Path) -> Non
     assert found.as_dict()["norm_change"] == pytest.approx(1)
 
 
+def test_numbers_that_multiply_beyond_measure_are_left_out_by_name(tmp_path: Path) -> None:
+    layer = f"lora_unet_{next(iter(LAYERS)).replace('.', '_')}"
+    paths = []
+    for seed, alpha in enumerate((1e90, 1e150)):
+        huge: Arrays = {f"{layer}.alpha": np.array(alpha)}
+        for name, shape in (("lora_up", (320, 4)), ("lora_down", (4, 768))):
+            numbers = np.random.default_rng(seed).standard_normal(shape)
+            huge[f"{layer}.{name}.weight"] = (numbers * 1e37).astype(np.float32)
+        paths.append(write_arrays(tmp_path / f"{seed}.safetensors", huge))
+    for told in (compare_files(*paths).as_dict(), diff_weights(*paths).as_dict()):
+        assert json.dumps(told, allow_nan=False)
+        assert [entry["name"] for entry in told["left_out"]] == [layer, layer]
+
+
 def test_what_was_added_removed_strengthened_and_re_ranked_is_told(tmp_path: Path) -> None:
     old, new = factors(1), scaled(factors(1), 2.0)
     first, second, third, fourth = LAYERS

@@ -155,11 +155,13 @@ def test_damaged_and_empty_modules_are_left_out_and_counted(tmp_path: Path) -> N
         f"{LAYER}.lora_up.weight": np.full((8, 2), np.nan, np.float32),
         f"{LAYER[:-1]}k.lora_down.weight": np.ones((2, 8), np.float32),
         f"{LAYER[:-1]}k.lora_up.weight": np.ones((8, 3), np.float32),
+        "lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": np.full((2, 8), 1e38, np.float32),
+        "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": np.full((8, 2), 1e38, np.float32),
         f"{LAYER[:-1]}v.lora_down.weight": np.ones((2, 8), np.float32),
         f"{LAYER[:-1]}v.lora_up.weight": np.ones((8, 2), np.float32),
     }
     found = sketch_file(write_arrays(tmp_path / "a.safetensors", tensors), "sd1")
-    assert (len(found.keys), found.skipped) == (1, 2)
+    assert (len(found.keys), found.skipped) == (1, 3)
 
 
 def test_a_layer_wider_than_any_models_is_left_out_before_its_signs_are_drawn(tmp_path: Path) -> None:
@@ -186,14 +188,16 @@ def test_a_sketch_is_stored_in_half_precision_without_harm() -> None:
     stored = sketch(0).to_bytes()
     assert len(stored) == 8 + 140 * len(SHAPE)
     assert likeness(Sketch.from_bytes(stored), sketch(0)).cosine == pytest.approx(1.0, abs=1e-6)
-    with pytest.raises(ValueError, match="not a lineage sketch"):
-        Sketch.from_bytes(stored[:-1])
+    for damaged in (stored[:-1], b"", b"KLS1"):
+        with pytest.raises(ValueError, match="not a lineage sketch"):
+            Sketch.from_bytes(damaged)
 
 
-def test_very_small_changes_keep_their_direction() -> None:
-    tiny = Sketch(sketch(0).keys, sketch(0).values * np.float32(1e-12))
-    assert likeness(Sketch.from_bytes(tiny.to_bytes()), sketch(0)).cosine == pytest.approx(1.0, abs=1e-5)
-    assert signature_cosine(tiny, sketch(0)) == pytest.approx(1.0, abs=1e-4)
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e20])
+def test_very_small_and_very_large_changes_keep_their_direction(size: float) -> None:
+    scaled = Sketch(sketch(0).keys, sketch(0).values * np.float32(size))
+    assert likeness(Sketch.from_bytes(scaled.to_bytes()), sketch(0)).cosine == pytest.approx(1.0, abs=1e-5)
+    assert signature_cosine(scaled, sketch(0)) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_signatures_estimate_the_cosine_of_parents() -> None:

@@ -215,20 +215,35 @@ def factors_of(group: tuple[str, ...]) -> st.SearchStrategy[dict[str, list[int]]
 @given(
     st.sampled_from(GROUPS).flatmap(factors_of),
     st.sampled_from([0.0, 1.0, np.inf, np.nan, 6e4, 1e38]),
+    st.sampled_from([1.0, 1e100, 1e200]),
 )
 def test_any_factors_of_any_shape_give_statistics_or_an_error_of_ours(
-    tmp_path_factory: pytest.TempPathFactory, shapes: dict[str, list[int]], value: float
+    tmp_path_factory: pytest.TempPathFactory, shapes: dict[str, list[int]], value: float, alpha: float
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "a.safetensors"
-    write_arrays(
-        path,
-        {f"{MID}_attn1_to_q.{name}": np.full(shape, value, np.float32) for name, shape in shapes.items()},
-    )
+    tensors: Arrays = {
+        f"{MID}_attn1_to_q.{name}": np.full(shape, value, np.float32) for name, shape in shapes.items()
+    }
+    write_arrays(path, tensors | {f"{MID}_attn1_to_q.alpha": np.array(alpha)})
     try:
         told = statistics_of(path).as_dict()
     except NoModules:
         return
     assert json.dumps(told, allow_nan=False)
+
+
+def test_numbers_that_multiply_beyond_measure_are_named_and_the_rest_is_measured(tmp_path: Path) -> None:
+    huge: Arrays = {
+        f"{MID}_attn1_to_v.lokr_w1": np.full((16, 16), 1e38, np.float32),
+        f"{MID}_attn1_to_v.lokr_w2_a": np.full((80, 2), 1e38, np.float32),
+        f"{MID}_attn1_to_v.lokr_w2_b": np.full((2, 80), 1e18, np.float32),
+        f"{MID}_attn1_to_v.alpha": np.array(1e100),
+        f"{MID}_attn1_to_q.lora_down.weight": np.eye(4, 1280, dtype=np.float32),
+        f"{MID}_attn1_to_q.lora_up.weight": np.eye(1280, 4, dtype=np.float32),
+    }
+    told = statistics_of(write_arrays(tmp_path / "a.safetensors", huge)).as_dict()
+    assert told["not_finite"] == [f"{MID}_attn1_to_v"]
+    assert told["frobenius"] == 2
 
 
 def test_a_spectrum_of_one_direction_has_rank_one_and_an_even_one_has_all(tmp_path: Path) -> None:
