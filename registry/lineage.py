@@ -27,8 +27,9 @@ MOST_FILES: Final = 8
 MOST_BYTES: Final = 8 * 2**30
 _CANDIDATES: Final = 50
 _MOST_KIN: Final = 200
-# Of how many older kin the composition is looked at anew.
+# Of how many older kin the composition is looked at anew, and among how many of their own kin each.
 _COMPLETED: Final = 8
+_COMPLETED_AMONG: Final = 16
 _MIXED: Final = frozenset({Relation.PART_OF, Relation.SIMILAR})
 # An ingredient of little weight counts where all ingredients together explain this much.
 _EXPLAINED: Final = 0.5
@@ -257,7 +258,7 @@ def note_kin(row: SketchRow) -> list[Kinship]:
     ]
     for blob, other in mixed[:_COMPLETED]:
         known = Kinship.objects.filter(blob=blob).exclude(other=row.blob_id).order_by("-cosine")
-        near = [row.blob_id, *known.values_list("other_id", flat=True)[:_CANDIDATES]]
+        near = [row.blob_id, *known.values_list("other_id", flat=True)[:_COMPLETED_AMONG]]
         noted |= _noted(blob, other, _sketches(near))
     Kinship.objects.bulk_create(
         noted.values(),

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .sketch import SIDE, SIZE, Sketch
+from .sketch import SIDE, SIZE, UNTHREADED, Floats, Sketch
 
 Doubles = npt.NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def alike(sketches: Sequence[Sketch]) -> Alike:
     inner, noise = np.zeros((count, count)), np.zeros((count, count))
     for start in range(0, len(keys), _LAYERS_AT_ONCE):
         piece = keys[start : start + _LAYERS_AT_ONCE]
-        values = np.zeros((count, len(piece), SIZE))
+        values = np.zeros((count, len(piece), SIZE), np.float32)
         shares = np.zeros((count, len(piece)))
         for at, sketch in enumerate(sketches):
             first, last = np.searchsorted(sketch.keys, [piece[0], piece[-1]])
@@ -106,9 +106,8 @@ def alike(sketches: Sequence[Sketch]) -> Alike:
             places = np.searchsorted(piece, sketch.keys[rows])
             values[at, places] = sketch.values[rows]
             shares[at, places] = energies[at][rows]
-        flat = values.reshape(count, -1)
-        inner += flat @ flat.T
-        noise += shares @ shares.T
+        inner += _products(values.reshape(count, -1))
+        noise += _products(shares)
     norms = np.array([sketch.norm for sketch in sketches])
     products = np.outer(norms, norms)
     known = (products > 0.0) & (noise > 0.0)
@@ -116,6 +115,17 @@ def alike(sketches: Sequence[Sketch]) -> Alike:
     return Alike(
         np.where(known, inner / scale, 0.0), np.where(known, np.sqrt(noise) / scale / SIDE, 1.0 / SIDE), norms
     )
+
+
+def _products(rows: Doubles | Floats) -> Doubles:
+    """rows @ rows.T, in pieces so small that BLAS starts no threads, as in `sketch`."""
+    count, width = rows.shape
+    total = np.zeros((count, count))
+    step = max(1, UNTHREADED // (count * count))
+    for at in range(0, width, step):
+        piece = rows[:, at : at + step]
+        total += piece @ piece.T
+    return total
 
 
 def compose(whole: Sketch, candidates: Sequence[Sketch]) -> Composition:
@@ -142,14 +152,15 @@ def composition(table: Alike, whole: int, candidates: Sequence[int]) -> Composit
     np.fill_diagonal(gram, 1.0)
     cosines = table.cosines[whole, places]
     margins = np.maximum(FAINTEST, NOISES * table.noises[whole, places])
-    left = np.arange(len(kept))
+    left, weights = np.arange(len(kept)), np.zeros(len(kept))
     while True:
-        weights = non_negative(gram[np.ix_(left, left)], cosines[left])
+        weights = non_negative(gram[np.ix_(left, left)], cosines[left], weights)
         solid = weights >= margins[left]
         if solid.all():
             break
         # Twins share their weight; drop the weaker first, the rest may then carry it.
-        left = np.delete(left, int(np.argmin(weights - margins[left])))
+        weakest = int(np.argmin(weights - margins[left]))
+        left, weights = np.delete(left, weakest), np.delete(weights, weakest)
     shares = weights * cosines[left]
     ingredients = [
         Ingredient(
@@ -164,27 +175,39 @@ def composition(table: Alike, whole: int, candidates: Sequence[int]) -> Composit
     return Composition(tuple(ingredients), float(np.clip(1.0 - shares.sum(), 0.0, 1.0)))
 
 
-def non_negative(gram: Doubles, target: Doubles) -> Doubles:
-    """x >= 0 that minimizes x.G.x - 2 x.t for gram G [k, k] and target t [k], by active sets."""
+def non_negative(gram: Doubles, target: Doubles, start: Doubles | None = None) -> Doubles:
+    """x >= 0 that minimizes x.G.x - 2 x.t for gram G [k, k] and target t [k], by active sets.
+
+    `start`: some x >= 0 to go out from; near the answer it saves most of the work.
+    """
     count = len(target)
-    x, active = np.zeros(count), np.zeros(count, bool)
+    x = np.zeros(count) if start is None else start.copy()
+    active = x > 0.0
     # A hair on the diagonal keeps twins from making the system singular.
     gram = gram + np.eye(count) * 1e-9
+    if active.any():
+        x, active = _within(gram, target, x, active)
     for _ in range(3 * count + 3):
         gradient = target - gram @ x
         gradient[active] = -np.inf
         if not count or gradient.max() <= 1e-9:
             break
         active[int(np.argmax(gradient))] = True
-        while True:
-            solved = np.zeros(count)
-            solved[active] = np.linalg.solve(gram[np.ix_(active, active)], target[active])
-            if (solved[active] > 0).all():
-                x = solved
-                break
-            blocking = active & (solved <= 0)
-            step = np.min(x[blocking] / (x[blocking] - solved[blocking]))
-            x = x + step * (solved - x)
-            active &= x > 1e-12
-            x[~active] = 0.0
+        x, active = _within(gram, target, x, active)
     return x
+
+
+def _within(
+    gram: Doubles, target: Doubles, x: Doubles, active: npt.NDArray[np.bool_]
+) -> tuple[Doubles, npt.NDArray[np.bool_]]:
+    """The best x with only the `active` numbers above zero, from a feasible x; and which stayed above."""
+    while True:
+        solved = np.zeros(len(target))
+        solved[active] = np.linalg.solve(gram[np.ix_(active, active)], target[active])
+        if (solved[active] > 0).all():
+            return solved, active
+        blocking = active & (solved <= 0)
+        step = np.min(x[blocking] / (x[blocking] - solved[blocking]))
+        x = x + step * (solved - x)
+        active = active & (x > 1e-12)
+        x[~active] = 0.0

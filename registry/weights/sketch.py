@@ -35,7 +35,7 @@ _SPREAD = 4  # buckets of the signature that each number of the sketch goes to
 _MAGIC = b"KLS1"
 _HEAD = struct.Struct("<4sI")
 _MODULE = np.dtype([("key", "<u8"), ("norm", "<f4"), ("values", "<f2", (SIZE,))])
-_UNTHREADED = 2**18
+UNTHREADED: Final = 2**18  # multiplications that OpenBLAS does without threads
 # Wider than any layer (a vocabulary has 260,000 rows); the signs of one side then take 32 MB.
 _WIDEST = 2**20
 # No training makes a change near this; below, the norm of a projection is a finite float32.
@@ -165,7 +165,7 @@ def _thin(signs: Floats, factor: Floats) -> Floats:
     take ten times as long as the product (OpenBLAS, interface/gemm.c: 4 * 65536 multiplications).
     """
     size, rank = factor.shape
-    step = max(1, _UNTHREADED // (SIDE * max(1, rank)))
+    step = max(1, UNTHREADED // (SIDE * max(1, rank)))
     total = np.zeros((SIDE, rank), np.float32)
     for at in range(0, size, step):
         total += signs[:, at : at + step] @ factor[at : at + step]

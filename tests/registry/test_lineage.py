@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
 from safetensors.numpy import load_file, save_file
 
 from registry import lineage, lineage_index, vetting
 from registry.lineage import kin_of
-from registry.lineage_checks import looser_acts
+from registry.lineage_checks import assess_with_kin, looser_acts
 from registry.lineage_partition import Partition, locked
 from registry.models import AuditEvent, Blob, Check, Kinship, Sketch, TermsProfile, Version
 from registry.services import ingest
@@ -163,6 +165,18 @@ def test_kin_are_read_in_a_fixed_number_of_queries(
     with django_assert_num_queries(3):
         kin = kin_of(original)
         assert [each.version.adapter.name for each in kin] and len(kin) == 3
+
+
+def test_assessing_kin_takes_as_many_queries_for_many_as_for_few(tmp_path: Path) -> None:
+    original = taken_in(tmp_path / "a", 1)
+    counts = []
+    for n in range(5):
+        taken_in(tmp_path / f"copy{n}", rotated(fresh(1)) | {f"x{n}": np.zeros(1, np.float32)})
+        if n in (1, 4):
+            with CaptureQueriesContext(connection) as queries:
+                assess_with_kin(original)
+            counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 def test_a_file_that_cannot_be_sketched_is_taken_in_all_the_same(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.optimize import nnls
 
 from benchmarks import disguises
 from registry.weights.changes import change_of, iter_module_tensors
 from registry.weights.errors import NothingToSketch
-from registry.weights.kinship import PARENT, SAME, compose, likeness, non_negative
+from registry.weights.kinship import PARENT, SAME, alike, compose, likeness, non_negative
 from registry.weights.sketch import SIGNATURE, Sketch, sketch_file
 from tests.registry.weights.files import write_arrays
 
@@ -222,3 +223,28 @@ def test_non_negative_least_squares_agrees_with_scipy(
     assert np.linalg.norm(matrix @ found - target) == pytest.approx(
         np.linalg.norm(matrix @ expected - target), abs=1e-4
     )
+
+
+def test_sketches_compared_at_once_are_as_alike_as_two_by_two() -> None:
+    random = np.random.default_rng(5)
+    sketches = []
+    for first, count in ((0, 300), (0, 300), (100, 40), (250, 400), (900, 3), (0, 0)):
+        keys = np.sort(random.permutation(np.arange(first, first + 2 * count))[:count]).astype(np.uint64)
+        sketches.append(Sketch(keys, random.normal(size=(count, 64)).astype(np.float32)))
+    table = alike(sketches)
+    for i, one in enumerate(sketches):
+        for j, other in enumerate(sketches):
+            expected = likeness(one, other)
+            assert table.likeness(i, j).cosine == pytest.approx(expected.cosine, abs=1e-6)
+            assert table.likeness(i, j).noise == pytest.approx(expected.noise, abs=1e-6)
+
+
+def test_the_composition_does_not_depend_on_where_the_search_for_it_starts() -> None:
+    random = np.random.default_rng(6)
+    for _ in range(100):
+        count = int(random.integers(1, 15))
+        matrix, wanted = random.normal(size=(count + 3, count)), random.normal(size=count + 3)
+        exact, _ = nnls(matrix, wanted)
+        gram, target = matrix.T @ matrix, matrix.T @ wanted
+        for start in (None, np.maximum(random.normal(size=count), 0.0)):
+            assert non_negative(gram, target, start) == pytest.approx(exact, abs=1e-6)
