@@ -19,6 +19,7 @@ from registry.weights import Inspection, inspect_file, open_container, read_head
 from registry.weights.header import Header
 from registry.weights.modules import ModuleFacts, group_modules
 from registry.weights.peft_config import KEY as PEFT_CONFIG
+from registry.weights.pickles import PICKLE_KINDS
 from registry.weights.redialect import DIALECTS, module_scale, write_dialect
 from registry.weights.repair import find_repair
 from registry.weights.tensors import TensorFile
@@ -28,7 +29,6 @@ NOTE = "kura_conversion"
 """The metadata key that tells what was done to the file."""
 UNPICKLE = "inference.engine.unpickle"
 _TWO_ENCODERS = ("sdxl", "ssd1b", "sdxl_refiner")
-_PICKLES = ("pickle", "zip")
 _PICKLE_NAMES = (".ckpt", ".pt", ".pth", ".bin")
 _CLOSE = 1e-6
 
@@ -73,12 +73,12 @@ def convert_file(
     do, NotConvertible or another ConverterError, or a WeightsError; then nothing was written.
     """
     check_free(output, overwrite=overwrite)
+    container = open_container(source).kind
     if overwrite and output.exists() and output.samefile(source):
         raise NotConvertible("IN and OUT are one file.", next_step="Write to another name, then replace it.")
     done = Conversion(source, output)
     with workplace(output) as folder:
         current = source
-        container = open_container(source).kind
         if _is_pickle(source, container):
             # Only an archive's tensors can be mapped from the file; the rest has to fit into memory.
             mapped = source.stat().st_size if container == "zip" else 0
@@ -95,7 +95,7 @@ def convert_file(
 
 def _is_pickle(source: Path, container: str) -> bool:
     """By the bytes; by the name only where the bytes tell nothing, as old tar files do."""
-    return container in _PICKLES or (container == "unknown" and source.suffix.lower() in _PICKLE_NAMES)
+    return container in PICKLE_KINDS or (container == "unknown" and source.suffix.lower() in _PICKLE_NAMES)
 
 
 def _unpickled(source: Path, folder: Path, done: Conversion, limits: Limits, mapped: int) -> Path:

@@ -13,8 +13,9 @@ from django.conf import settings
 from inference.confined import Limits, Progress, run_confined
 from inference.converter_errors import NotACheckpoint, NotConvertible
 from registry.weights import Inspection, inspect_file, open_container
-from registry.weights.errors import Unreadable
+from registry.weights.errors import IsAFolder, Unreadable
 from registry.weights.loading import load_adapter_modules
+from registry.weights.pickles import PICKLE_KINDS
 from registry.weights.writer import check_free, publish, workplace
 
 EXTRACT = "inference.engine.extract"
@@ -92,18 +93,22 @@ def extract_lora(
 
 def _files(model: Path) -> list[tuple[str, Path]]:
     """The weights of one model: `(component, file)`, component "" for a single file."""
-    if not model.exists():
-        raise Unreadable(f"There is no {model}.")
-    if not model.is_dir():
+    try:
         container = open_container(model)
-        if container.kind in ("pickle", "zip"):
-            raise NotACheckpoint(
-                f"{model.name} is a pickle.",
-                next_step="Make a safetensors file of it with `manage.py convert`.",
-            )
-        if container.error is not None:
-            raise container.error
-        return [("", model.resolve())]
+    except IsAFolder:
+        return _folder_files(model)
+    except Unreadable as error:
+        raise Unreadable(f"{model.name[:100]}: {error.message}") from None
+    if container.kind in PICKLE_KINDS:
+        raise NotACheckpoint(
+            f"{model.name} is a pickle.", next_step="Make a safetensors file of it with `manage.py convert`."
+        )
+    if container.error is not None:
+        raise type(container.error)(f"{model.name}: {container.error.message}")
+    return [("", model.resolve())]
+
+
+def _folder_files(model: Path) -> list[tuple[str, Path]]:
     found = []
     for component in _COMPONENTS:
         found += [(component, path.resolve()) for path in _weights(model / component)]

@@ -267,15 +267,17 @@ def _metadata(order: dict[str, Any], tally: _Tally, base: Model, *, two_encoders
         "quantile": order["quantile"],
         "residual": tally.whole.as_dict()["residual"],
     }
-    same = len(set(tally.ranks)) == 1 and order["quantile"] is None
+    rank = order["rank"]
+    # As sd-scripts' resize writes it where each module chose its own.
+    dim, alpha = (str(rank), str(float(rank))) if order["quantile"] is None else ("Dynamic", "Dynamic")
     metadata = {
         "ss_network_module": "networks.lora",
-        "ss_network_dim": str(order["rank"]) if same or not order["quantile"] else "Dynamic",
-        "ss_network_alpha": str(float(order["rank"])) if same or not order["quantile"] else "Dynamic",
+        "ss_network_dim": dim,
+        "ss_network_alpha": alpha,
         "ss_sd_model_name": order["names"][1],
         "ss_output_name": Path(order["output"]).stem,
         "ss_training_comment": (
-            f"extracted from {order['names'][0]} against {order['names'][1]} at rank {order['rank']}"
+            f"extracted from {order['names'][0]} against {order['names'][1]} at rank {rank}"
         ),
         "kura_extraction": json.dumps(told),
     }

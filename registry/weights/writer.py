@@ -1,4 +1,4 @@
-"""Writes safetensors files without torch: header and data streamed, renamed into place, never over a file.
+"""Writes safetensors files without torch: header and data streamed, and put in their place in one step.
 
 Layout as the official writer's (huggingface/safetensors, `tensor.rs: prepare`): widest dtype first, then by
 name, the header padded with spaces to eight bytes. A file whose tensors only get other names keeps its data
@@ -168,12 +168,14 @@ def workplace(final: Path) -> Iterator[Path]:
 
 def check_free(final: Path, *, overwrite: bool) -> None:
     """Raise OutputExists or OutputUnwritable before any work is done for an output that cannot be."""
-    if final.is_dir():
-        raise OutputUnwritable(f"{final.name} is a folder.", next_step="Name a file.")
-    if final.exists() and not overwrite:
-        raise OutputExists(f"{final.name} is there already.")
-    if not final.parent.is_dir():
-        raise OutputUnwritable(f"There is no folder {final.parent}.")
+    # To look can fail, too: a name too long, a folder that may not be entered.
+    with _failures_named(final):
+        if final.is_dir():
+            raise OutputUnwritable(f"{final.name} is a folder.", next_step="Name a file.")
+        if final.exists() and not overwrite:
+            raise OutputExists(f"{final.name} is there already.")
+        if not final.parent.is_dir():
+            raise OutputUnwritable(f"There is no folder {final.parent}.")
 
 
 def publish(finished: Path, final: Path, *, overwrite: bool) -> None:
@@ -215,4 +217,4 @@ def _failures_named(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = "No room is left" if error.errno in _FULL else error.strerror or "It could not be written"
-        raise OutputUnwritable(f"{target.name}: {why}.") from None
+        raise OutputUnwritable(f"{target.name[:100]}: {why}.") from None

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from inference.conversion import NOTE, convert_file
 from inference.converter_errors import NothingToRepair
 from registry.weights import inspect_file, read_header
-from registry.weights.errors import HtmlPage
+from registry.weights.errors import HtmlPage, Unreadable
 from registry.weights.loading import load_adapter_modules
 from registry.weights.redialect import DialectImpossible
 from registry.weights.writer import OutputExists
@@ -97,6 +97,8 @@ def test_nothing_is_overwritten_without_being_told_to(tmp_path: Path) -> None:
     output.write_text("mine")
     with pytest.raises(OutputExists):
         convert_file(source, output)
+    with pytest.raises(Unreadable):
+        convert_file(tmp_path / "none", output, overwrite=True)
     assert output.read_text() == "mine"
     convert_file(source, output, overwrite=True)
     assert inspect_file(output).valid

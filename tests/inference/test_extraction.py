@@ -19,7 +19,7 @@ from inference.converter_errors import CheckpointsDiffer, NotACheckpoint, Nothin
 from inference.engine.low_rank import factorize
 from inference.extraction import Extraction, Options, extract_lora
 from registry.weights.checkpoints import layers_of
-from registry.weights.errors import Unreadable
+from registry.weights.errors import EmptyFile, Unreadable
 from registry.weights.loading import load_adapter_modules
 from registry.weights.spelling import sgm_path
 from registry.weights.writer import OutputExists
@@ -233,6 +233,11 @@ def test_what_cannot_be_compared_is_one_clear_error(tiny_base: Path, tmp_path: P
         extracted(tiny_base, tiny_base, output)
     with pytest.raises(Unreadable):
         extracted(tmp_path / "none", tiny_base, output)
+    with pytest.raises(Unreadable, match="long"):
+        extracted(tiny_base, tmp_path / ("a" * 300), output)
+    (tmp_path / "empty").touch()
+    with pytest.raises(EmptyFile, match="empty: "):
+        extracted(tiny_base, tmp_path / "empty", output)
     with pytest.raises(NotACheckpoint):
         extracted(tmp_path, tiny_base, output)
     save_file({"x": np.zeros(3, np.float32)}, tmp_path / "x.safetensors")
@@ -241,7 +246,7 @@ def test_what_cannot_be_compared_is_one_clear_error(tiny_base: Path, tmp_path: P
     output.write_text("mine")
     with pytest.raises(OutputExists):
         extracted(tiny_base, tiny_base, output)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.safetensors", "x.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "out.safetensors", "x.safetensors"]
 
 
 def test_the_command_prints_the_errors(

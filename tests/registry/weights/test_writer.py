@@ -103,6 +103,8 @@ def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
         check_free(tmp_path / "none" / "out", overwrite=False)
     with pytest.raises(OutputUnwritable):
         check_free(tmp_path, overwrite=True)
+    with pytest.raises(OutputUnwritable, match="too long"):
+        check_free(tmp_path / ("a" * 300), overwrite=False)
 
 
 @pytest.mark.engine
