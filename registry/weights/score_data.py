@@ -5,6 +5,7 @@ Ranges and their sources stand in docs/scorecard.md.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -107,7 +108,7 @@ def caption_variety(training: Mapping[str, Any]) -> ScoreLine:
 
 def exposures(training: Mapping[str, Any]) -> ScoreLine:
     views = views_per_image(training)
-    if views is None:
+    if views is None or not math.isfinite(views):
         return not_stated("exposures", "times")
     standing: Standing = within(views, _FEWEST_VIEWS, _MOST_VIEWS)
     return line("exposures", standing, "times", "times", times=round(views))
@@ -155,5 +156,6 @@ def _dicts(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _whole(value: Any) -> int | None:
+    """A count of things; what is beyond any count is none."""
     number = number_of(value)
-    return int(number) if number is not None and number >= 0 else None
+    return int(number) if number is not None and 0 <= number < 2**53 else None

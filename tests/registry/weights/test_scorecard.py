@@ -238,9 +238,16 @@ def test_every_line_and_range_is_documented() -> None:
     assert VALUES.keys() and RANGES.keys()
 
 
-VALUE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.lists(
+def test_numbers_beyond_any_training_are_not_counted() -> None:
+    stated = {"images": 1e308, "distinct_images": 1, "epochs": 1e300, "steps": 1e308, "batch_size": 1e308}
+    standings = {line.code: line.standing for line in card(stated, family="sd1").lines}
+    assert (standings["exposures"], standings["steps"]) == ("not_stated", "high")
+
+
+NUMBER = st.integers() | st.floats() | st.just(1e300)
+VALUE = st.none() | st.booleans() | NUMBER | st.text(max_size=9) | st.lists(
     st.integers() | st.dictionaries(st.sampled_from(["tag", "count", "concept", "repeats", "images"]),
-                                    st.none() | st.integers() | st.floats() | st.text(max_size=4)),
+                                    st.none() | NUMBER | st.text(max_size=4)),
     max_size=3,
 )  # fmt: skip
 
