@@ -107,3 +107,30 @@ def test_wrong_use_is_exit_2(arguments: list[str | Path]) -> None:
     with pytest.raises(CommandError) as wrong:
         call_command("compare", *map(str, arguments))
     assert wrong.value.returncode == 2
+
+
+def test_of_two_files_the_bad_one_is_named(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.safetensors"
+    bad.touch()
+    for arguments in (("compare", EMBER, bad), ("statistics", EMBER, "--base", bad)):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"empty_file: {bad}:") and len(done.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    inspect = [sys.executable, "manage.py", "inspect", "--no-hash", "--json", str(EMBER)]
+    with subprocess.Popen(inspect, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    odd = tmp_path / "a\x1b[2Jb.safetensors"
+    odd.write_bytes(EMBER.read_bytes())
+    missing = tmp_path / "c\x1b[2Jd.safetensors"
+    for arguments in (("statistics", odd), ("compare", odd, EMBER), ("inspect", odd), ("compare", odd, missing)):
+        done = run(*arguments)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\ufffd[2J" in done.stdout + done.stderr

@@ -14,6 +14,7 @@ from inference.conversion import convert_file, report_text
 from inference.converter_errors import NotQuarantined
 from inference.quarantine import convert_blob
 from registry.models import Blob
+from registry.terminal import terminal_text
 from registry.weights.redialect import DIALECTS
 
 _STORED = "sha256:"
@@ -43,7 +44,11 @@ class Command(BaseCommand):
             Path(options["source"]), Path(options["output"]), to=options["to"], overwrite=options["force"]
         )
         # ASCII, so that a name with half a character in it cannot break the output.
-        self.stdout.write(json.dumps(done.as_dict(), indent=1) if options["json"] else report_text(done))
+        self.stdout.write(
+            json.dumps(done.as_dict(), indent=1)
+            if options["json"]
+            else terminal_text(report_text(done), keep="\n")
+        )
 
     def _convert_stored(self, digest: str, options: dict[str, Any]) -> None:
         """The quarantined file's versions get the converted one beside it, and go back to review."""
@@ -59,7 +64,9 @@ class Command(BaseCommand):
             return
         for row in rows:
             self.stdout.write(
-                f"version {row['version']}: {row['name']} ({row['sha256']}), waiting for review"
+                terminal_text(
+                    f"version {row['version']}: {row['name']} ({row['sha256']}), waiting for review"
+                )
             )
 
 

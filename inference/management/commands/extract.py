@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 
 from inference.confined import Progress
 from inference.extraction import DTYPES, LARGEST_RANK, Options, extract_lora, report_text
+from registry.terminal import terminal_text
 
 
 class Command(BaseCommand):
@@ -55,7 +56,11 @@ class Command(BaseCommand):
             overwrite=options["force"],
             progress=self._progress(),
         )
-        self.stdout.write(json.dumps(done.as_dict(), indent=1) if options["json"] else report_text(done))
+        self.stdout.write(
+            json.dumps(done.as_dict(), indent=1)
+            if options["json"]
+            else terminal_text(report_text(done), keep="\n")
+        )
 
     def _progress(self) -> Progress:
         """A line on stderr every few seconds."""
@@ -71,14 +76,18 @@ class Command(BaseCommand):
 
 
 def _rank(text: str) -> int:
-    value = int(text)
+    # No longer a text is a rank, and Python refuses to read the longest.
+    value = int(text) if text.isdecimal() and len(text) < 10 else 0
     if not 1 <= value <= LARGEST_RANK:
-        raise ArgumentTypeError(f"must be from 1 to {LARGEST_RANK}")
+        raise ArgumentTypeError(f"must be a whole number from 1 to {LARGEST_RANK}")
     return value
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1:
-        raise ArgumentTypeError("must be between 0 and 1")
+        raise ArgumentTypeError("must be a number between 0 and 1")
     return value

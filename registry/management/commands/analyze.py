@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from registry.analysis import analyze, unmeasured
 from registry.errors import VersionNotFound
 from registry.models import Analysis, Version, VersionDiff
+from registry.terminal import terminal_text
 
 
 class Command(BaseCommand):
@@ -38,7 +39,7 @@ class Command(BaseCommand):
             results.append({"version": pk, "rows": [_row(row) for row in rows]})
             if not options["as_json"]:
                 for row in rows:
-                    self.stdout.write(f"  {_sentence(row)}")
+                    self.stdout.write(f"  {terminal_text(_sentence(row))}")
         if options["as_json"]:
             self.stdout.write(json.dumps(results, indent=1))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from registry.errors import KuraError
-from registry.weights import inspect_file
+from registry.terminal import terminal_text
+from registry.weights import inspect_file, read_header
+from registry.weights.errors import WeightsError
 from registry.weights.stacks import ROLES, Stack, stack_files
 from registry.weights.versions import MetadataDiff, WeightDiff, diff_metadata, diff_weights
 
@@ -47,14 +47,12 @@ class Command(BaseCommand):
         if not set(roles) <= set(ROLES) or len(roles) < len(paths):
             known = ", ".join(ROLES)
             raise CommandError(f"--roles needs one of {known} for each file, in order.", returncode=2)
-        try:
-            if options["versions"]:
-                self._versions(paths[0], paths[1], as_json=options["as_json"])
-            else:
-                self._stack(stack_files(paths, roles), as_json=options["as_json"])
-        except KuraError as error:
-            self.stderr.write(_printable(str(error)))
-            sys.exit(1)
+        for path in paths:
+            _check(path)
+        if options["versions"]:
+            self._versions(paths[0], paths[1], as_json=options["as_json"])
+        else:
+            self._stack(stack_files(paths, roles), as_json=options["as_json"])
 
     def _stack(self, stack: Stack, *, as_json: bool) -> None:
         if as_json:
@@ -62,7 +60,7 @@ class Command(BaseCommand):
             return
         for pair in stack.pairs:
             told = pair.as_dict()
-            self.stdout.write(_printable(f"{pair.first}\n{pair.second}"))
+            self.stdout.write(terminal_text(f"{pair.first}\n{pair.second}", keep="\n"))
             cosine = "-" if pair.cosine is None else f"{pair.cosine:.3f}"
             self.stdout.write(
                 f"  interference {pair.interference:.2f}, cosine {cosine}, {pair.shared} layers in common"
@@ -71,7 +69,7 @@ class Command(BaseCommand):
         self.stdout.write("Weights to begin with:")
         for member in stack.members:
             self.stdout.write(
-                _printable(f"  {member.weight:.2f}  {member.role}  {member.name}: {member.why}")
+                terminal_text(f"  {member.weight:.2f}  {member.role}  {member.name}: {member.why}")
             )
 
     def _versions(self, old: str, new: str, *, as_json: bool) -> None:
@@ -82,7 +80,16 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(told, indent=1))
             return
         for line in (*_weight_lines(weights), *_metadata_lines(metadata)):
-            self.stdout.write(_printable(line))
+            self.stdout.write(terminal_text(line))
+
+
+def _check(path: str) -> None:
+    """Raise what is wrong with one of the files under its name: two are read at once later."""
+    try:
+        if (error := read_header(path).error) is not None:
+            raise error
+    except WeightsError as error:
+        raise type(error)(f"{path}: {error.message}") from None
 
 
 def _weight_lines(diff: WeightDiff) -> list[str]:
@@ -108,8 +115,3 @@ def _metadata_lines(diff: MetadataDiff) -> list[str]:
     lines += [f"  trigger word added: {word}" for word in diff.words_added]
     lines += [f"  trigger word removed: {word}" for word in diff.words_removed]
     return lines
-
-
-def _printable(text: str) -> str:
-    """Text without what would steer a terminal: names and metadata are anyone's."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from registry.terminal import terminal_text
 from registry.weights import Inspection, inspect_file
 
 # The errors of a path, as opposed to those of the bytes found there.
@@ -72,17 +73,12 @@ class Command(BaseCommand):
 
 def _failure(inspection: Inspection) -> str:
     error = inspection.error or {}
-    return f"{error.get('code')}: {_printable(inspection.path)}: {error.get('message')}"
-
-
-def _printable(text: str) -> str:
-    """Text without what would steer a terminal: names and metadata are anyone's."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return f"{error.get('code')}: {terminal_text(inspection.path)}: {error.get('message')}"
 
 
 def _plain(text: str) -> str:
     """Printable text that rich does not read as markup."""
-    return escape(_printable(text))
+    return escape(terminal_text(text))
 
 
 def _lines(one: Inspection) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from registry.errors import VersionNotFound
 from registry.lineage import Made, made_of, made_of_blob, reindex, sketches_of
 from registry.models import File, Version
+from registry.terminal import terminal_text
 
 
 class Command(BaseCommand):
@@ -97,4 +98,4 @@ def _as_dict(made: Made) -> dict[str, Any]:
 
 def _names(versions: Sequence[dict[str, Any]]) -> str:
     shown = ", ".join(f"{each['name']} (version {each['id']})" for each in versions[:3])
-    return shown or "a file that no version has"
+    return terminal_text(shown) or "a file that no version has"

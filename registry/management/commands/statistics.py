@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from registry.errors import KuraError
+from registry.terminal import terminal_text
 from registry.weights.base_norms import as_json, norms_of, read_norms, shipped_norms
+from registry.weights.errors import WeightsError
 from registry.weights.statistics import Statistics, statistics_of
 
 
@@ -46,14 +48,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         paths: list[str] = options["paths"]
-        try:
-            if options["norms"]:
-                self.stdout.write(as_json(_norms(paths)), ending="")
-                return
-            norms = _norms(options["base"])
-        except KuraError as error:
-            self.stderr.write(str(error))
-            sys.exit(1)
+        if options["norms"]:
+            self.stdout.write(as_json(_norms(paths)), ending="")
+            return
+        norms = _norms(options["base"])
         found: list[dict[str, Any]] = []
         failures = []
         for path in paths:
@@ -74,7 +72,7 @@ class Command(BaseCommand):
             # ASCII, so that a name with half a character in it cannot break the output.
             self.stdout.write(json.dumps(found, indent=1))
         for failure in failures:
-            self.stderr.write("".join(c if c.isprintable() else "\ufffd" for c in failure))
+            self.stderr.write(terminal_text(failure))
         if failures:
             sys.exit(1)
 
@@ -114,16 +112,19 @@ class Command(BaseCommand):
 
 
 def _norms(sources: list[str]) -> dict[str, float]:
-    """The norms of every source together. Raises a WeightsError."""
+    """The norms of every source together. Raises a WeightsError that names the source."""
     norms: dict[str, float] = {}
     for source in sources:
         component, equals, path = source.partition("=")
         if not equals:
             component, path = "", source
-        norms |= read_norms(path) if path.endswith(".json") else norms_of(path, component)
+        try:
+            norms |= read_norms(path) if path.endswith(".json") else norms_of(path, component)
+        except WeightsError as error:
+            raise type(error)(f"{path}: {error.message}") from None
     return norms
 
 
 def _plain(text: str) -> str:
     """Printable text that rich does not read as markup."""
-    return escape("".join(c if c.isprintable() else "\ufffd" for c in text))
+    return escape(terminal_text(text))
