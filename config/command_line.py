@@ -6,9 +6,27 @@ import os
 import sys
 from collections.abc import Callable
 
+import psycopg
+from django.db.utils import OperationalError, ProgrammingError
+
 from config.env import ConfigError
 from registry.errors import KuraError
 from registry.terminal import terminal_text
+
+
+class DatabaseUnavailable(KuraError):
+    """The database does not answer, or gave up on what was asked of it."""
+
+    code = "database_unavailable"
+    permanent = False
+    next_step = "Check that the server of DATABASE_URL runs and takes connections, then try again."
+
+
+class DatabaseNotMigrated(KuraError):
+    """The database lacks tables or columns that this release needs."""
+
+    code = "database_not_migrated"
+    next_step = "Run manage.py migrate, then try again."
 
 
 def report(command: Callable[[], int | None]) -> int:
@@ -21,6 +39,12 @@ def report(command: Callable[[], int | None]) -> int:
         return _fail(f"{error.code}: {error}")
     except KuraError as error:
         return _fail(str(error))
+    except OperationalError as error:
+        return _fail(str(DatabaseUnavailable(f"{str(error).strip().partition(chr(10))[0]}.")))
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+            raise
+        return _fail(str(DatabaseNotMigrated("A table or column is missing.")))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
