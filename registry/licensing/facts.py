@@ -50,9 +50,11 @@ def _checked(kind: FactKind, value: object) -> Fact:
             return value
         raise BadFact(f"The fact {kind.wire} must be true or false, got {value!r}.")
     if kind.type == "number":
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and math.isfinite(value) and value >= 0:  # type: ignore[arg-type,operator]
-            return value  # type: ignore[return-value]
+        # A whole number of any size counts; only a float can be infinite or none at all.
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        if isinstance(value, float) and math.isfinite(value) and value >= 0:
+            return value
         raise BadFact(f"The fact {kind.wire} must be a number of zero or more, got {value!r}.")
     if not isinstance(value, str) or not value.strip():
         raise BadFact(f"The fact {kind.wire} must be a text, got {value!r}.")

@@ -96,7 +96,8 @@ def question_from_wire(value: object, today: date | None = None) -> Question:
     item = _Object(value, "the question", _QUESTION | _REPEATED, ignored)
     act = item.values.get("act")
     if not isinstance(act, str):
-        raise UnknownAct(f"The question names no act. Known: {', '.join(ACTS)}.")
+        said = "names no act" if act is None else f"gives {act!r} as its act"
+        raise UnknownAct(f"The question {said}. Known: {', '.join(ACTS)}.")
     if "adapters" not in item.values:
         raise BadQuestion(
             "adapters is missing: a list with the terms of every adapter, [] for the base alone."

@@ -71,6 +71,49 @@ def test_a_bad_item_keeps_its_place_and_the_good_ones_are_answered(tmp_path: Pat
     assert done.stderr.startswith("unknown_act: ")
 
 
+@pytest.mark.parametrize(
+    ("spoiled", "code"),
+    [
+        ('"facts": {"mau": NaN}', "bad_fact"),
+        ('"facts": {"mau": -Infinity}', "bad_fact"),
+        (f'"facts": {{"mau": {"9" * 5000}}}', "bad_fact"),
+        ('"facts": {"mau": 1, "mau": 2}', "bad_fact"),
+        ('"act": "use_privately"', "unknown_act"),
+        ('"base_licence": "\\ud800"', "contradictory_terms"),
+    ],
+)
+def test_numbers_that_are_none_and_keys_that_contradict_spoil_one_question_only(
+    spoiled: str, code: str
+) -> None:
+    """Each is put into a question that has an act and a base license already."""
+    bare = {key: value for key, value in GOOD.items() if key != "facts"}
+    plain = json.dumps({**bare, "base_license": GOOD["base_licence"]})
+    done = run("--json", text=f"[{plain[:-1]}, {spoiled}}}, {plain}]")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (rows[0]["id"], rows[0]["error"]["code"]) == ("good", code)
+    assert rows[1]["outcome"] == "conditional"
+
+
+def test_a_key_given_twice_with_one_value_is_no_contradiction() -> None:
+    text = json.dumps(GOOD)
+    done = run("--json", text=f'{text[:-1]}, "act": "generate_and_sell_images"}}')
+    assert json.loads(done.stdout)["outcome"] == "conditional"
+
+
+def test_a_number_of_any_size_is_a_number() -> None:
+    gated = {**GOOD, "base_licence": "krea-2-community", "facts": {"annual_revenue_usd": 10**400}}
+    assert json.loads(run("--json", text=json.dumps(gated)).stdout)["outcome"] == "forbidden"
+
+
+@pytest.mark.parametrize("name", ['"\\ud800"', "NaN", '"\u65e5\u672c"'])
+def test_an_id_that_cannot_be_printed_as_it_stands_loses_no_answer(name: str) -> None:
+    text = json.dumps(GOOD).replace('"good"', name)
+    verdict = json.loads(run("--json", text=text).stdout)
+    assert verdict["id"] == (None if name == "NaN" else json.loads(name))
+    assert verdict["outcome"] == "conditional"
+
+
 def test_a_list_gives_a_list_and_an_empty_one_an_empty_one() -> None:
     assert json.loads(run("--json", text=json.dumps([GOOD])).stdout)[0]["id"] == "good"
     assert json.loads(run("--json", text="[]").stdout) == []
@@ -81,7 +124,6 @@ def test_a_list_gives_a_list_and_an_empty_one_an_empty_one() -> None:
     [
         (("--json", "-"), "{", "invalid_json"),
         (("--json", "-"), "", "invalid_json"),
-        (("--json", "-"), '{"act": NaN}', "invalid_json"),
         (("--json", "/no/such/file"), "", "questions_unreadable"),
         (("--json", "/"), "", "questions_unreadable"),
     ],

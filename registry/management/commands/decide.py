@@ -7,13 +7,15 @@ import sys
 from argparse import ArgumentParser
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from registry.errors import KuraError
 from registry.licensing import ACTS, LicensingError, Verdict, decide, question_from_wire
+
+_MOST_DIGITS: Final = 4000
 
 
 class QuestionsUnreadable(KuraError):
@@ -52,9 +54,8 @@ class Command(BaseCommand):
         answers = [answer(item, today) for item in (asked if isinstance(asked, list) else [asked])]
         if options["json"]:
             rows = [row(item, given) for item, given in answers]
-            self.stdout.write(
-                json.dumps(rows if isinstance(asked, list) else rows[0], ensure_ascii=False, indent=2)
-            )
+            # In ASCII, so that it can be written whatever the texts hold and the terminal takes.
+            self.stdout.write(json.dumps(rows if isinstance(asked, list) else rows[0], indent=2))
         else:
             self.stdout.write("\n\n".join(in_words(item, given) for item, given in answers))
         failed = [given for _, given in answers if isinstance(given, LicensingError)]
@@ -75,16 +76,36 @@ def read(source: str) -> str:
         raise InvalidJson(f"{source} is not UTF-8 text.") from error
 
 
+class TwoValues:
+    """Two values under one key of an object: no reader takes it for either of them."""
+
+    def __init__(self, first: object, second: object) -> None:
+        self.values = first, second
+
+    def __repr__(self) -> str:
+        return "{!r} and then {!r}".format(*self.values)
+
+
 def parse(text: str) -> object:
-    """The JSON value; NaN and Infinity, which JSON does not have, are refused."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise InvalidJson(f"{constant} is not JSON.")
-
+    """The JSON value. What spoils one question only is left in it for that question's own error: NaN, numbers
+    too long to be read, a key that is given twice with different values.
+    """
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_int=_whole, object_pairs_hook=_told_once)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(f"The questions cannot be read: {error}.") from error
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to read more digits than this; as a float such a number is infinite, hence no number.
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+def _told_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    told: dict[str, object] = {}
+    for key, value in pairs:
+        told[key] = TwoValues(told[key], value) if key in told and told[key] != value else value
+    return told
 
 
 def answer(item: object, today: date) -> tuple[object, Verdict | LicensingError]:
@@ -98,7 +119,7 @@ def answer(item: object, today: date) -> tuple[object, Verdict | LicensingError]
 def row(item: object, given: Verdict | LicensingError) -> dict[str, object]:
     """One answer in the shape of the contract; a bad question keeps its place with its error."""
     if isinstance(given, Verdict):
-        return given.as_dict()
+        return {**given.as_dict(), "id": _id(item)}
     message = f"{given.message} {given.next_step}".strip()
     return {"id": _id(item), "error": {"code": given.code, "message": message}}
 
@@ -123,4 +144,10 @@ def in_words(item: object, given: Verdict | LicensingError) -> str:
 
 
 def _id(item: object) -> object:
-    return item.get("id") if isinstance(item, dict) else None
+    """The question's id as it was given; None where there is none, or one that JSON cannot hold."""
+    given = item.get("id") if isinstance(item, dict) else None
+    try:
+        json.dumps(given, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return given
