@@ -82,9 +82,14 @@ class CivitaiFlags:
         return () if self.no_credit else (CREDIT,)
 
     @property
-    def limits_commerce(self) -> bool:
-        """Whether a commercial use is not ticked, so that a share-alike license cannot take the flags up."""
-        return self.commercial_use is None or not {"Image", "Rent", "Sell"} <= self.commercial_use
+    def limits_commerce(self) -> bool | None:
+        """Whether a commercial use is not ticked, so that a share-alike license cannot take the flags up; None
+        where the source does not state it.
+        """
+        if self.commercial_use is None:
+            return None
+        missing = {"Image", "Rent", "Sell"} - self.commercial_use
+        return None if missing and missing <= self.unstated_uses else bool(missing)
 
     def as_dict(self) -> dict[str, object]:
         """The flags as Civitai's API prints them today."""

@@ -2,7 +2,7 @@
 
 Rules: with one share-alike license the whole goes under it, and every other part must be absorbable; with
 several, they must belong to one group or go one way into another (CC BY-SA 4.0 into GPLv3, per its list of
-compatible licenses). FAIPL lets nobody add a limit (its Notices), so a part that carries one cannot go in.
+compatible licenses, which has no AGPL). FAIPL lets nobody add a limit (its Notices), so a part that carries one cannot go in.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def compare(act: str, layers: Sequence[Layer]) -> list[Layer]:
     """
     if not ACTS[act].derivative:
         return list(layers)
-    groups = {_group(layer) for layer in layers if _shares_alike(layer)}
-    if not groups:
+    sharing = {(_group(layer), _text(layer)) for layer in layers if _shares_alike(layer)}
+    if not sharing:
         return list(layers)
-    top = _top(groups)
+    groups, top = {group for group, _ in sharing}, _top(sharing)
     return [_compared(layer, groups, top) for layer in layers]
 
 
@@ -57,11 +57,17 @@ def _group(layer: Layer) -> str:
     return layer.license.share_alike_group or layer.license.id
 
 
-def _top(groups: set[str]) -> str | None:
-    """The group all others can go into; None when there is none."""
-    for group in sorted(groups):
-        if all(other == group or (other, group) in SHARE_ALIKE.one_way for other in groups):
-            return group
+def _text(layer: Layer) -> str:
+    return layer.name if layer.license is None else layer.license.id
+
+
+def _top(sharing: set[tuple[str, str]]) -> str | None:
+    """The group whose every license here all others can go into; None when there is none."""
+    for top in sorted({group for group, _ in sharing}):
+        whole = {text for group, text in sharing if group == top}
+        others = {text for group, text in sharing if group != top}
+        if all((text, into) in SHARE_ALIKE.one_way for text in others for into in whole):
+            return top
     return None
 
 
@@ -88,9 +94,12 @@ def _noted(layer: Layer, note: str, status: str) -> Layer:
 def _fit(layer: Layer, group: str) -> str:
     """How a part without share-alike terms fits under a group's license: "" when it does."""
     names = {condition.name for condition in layer.cell.conditions}
-    noncommercial = bool(names & _NONCOMMERCIAL) or (layer.flags is not None and layer.flags.limits_commerce)
-    if noncommercial and group not in SHARE_ALIKE.noncommercial_groups:
-        return "share_alike_clash"
+    limited = layer.flags.limits_commerce if layer.flags is not None else False
+    if group not in SHARE_ALIKE.noncommercial_groups:
+        if names & _NONCOMMERCIAL or limited:
+            return "share_alike_clash"
+        if limited is None:
+            return "share_alike_unsettled"
     gates = {c.name for c in layer.cell.conditions if c.kind.kind == "gate" and c.kind.only_on is None}
     if gates - _NONCOMMERCIAL:
         return "share_alike_clash" if group in SHARE_ALIKE.forbids_added_limits else "share_alike_unsettled"

@@ -30,6 +30,7 @@ class TestShareAlike:
             ("pony-v6-modified-faipl", "faipl-1.0-sd", "conditional"),
             ("GPL-3.0-only", "AGPL-3.0-only", "conditional"),
             ("CC-BY-SA-4.0", "GPL-3.0-only", "conditional"),
+            ("CC-BY-SA-4.0", "AGPL-3.0-only", "forbidden"),
             ("CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", "forbidden"),
             ("faipl-1.0-sd", "GPL-3.0-only", "forbidden"),
             ("faipl-1.0-sd", "CC-BY-SA-4.0", "forbidden"),
@@ -60,6 +61,12 @@ class TestShareAlike:
         assert ask(self.act, closed, base="faipl-1.0-sd").outcome == "forbidden"
         assert ask(self.act, AdapterTerms(civitai=OPEN_FLAGS), base="faipl-1.0-sd").outcome == "conditional"
 
+    def test_flags_that_say_nothing_of_commerce_leave_it_open(self) -> None:
+        unstated = AdapterTerms(civitai={**OPEN_FLAGS, "allowCommercialUse": None})
+        verdict = ask(self.act, unstated, base="faipl-1.0-sd")
+        assert verdict.outcome == "unknown"
+        assert codes(verdict)[0] == "share_alike_unsettled"
+
     def test_a_merge_kept_private_needs_no_common_license(self) -> None:
         assert ask("modify_or_merge", "GPL-3.0-only", base="CC-BY-SA-4.0").outcome == "allowed"
 
@@ -81,7 +88,7 @@ MATRIX = {
     "CC-BY-SA-4.0": (NO, OK, NO, OK, NO),
     "faipl-1.0-sd": (OK, NO, NO, NO, NO),
     "illustrious-v0.1": (OK, NO, NO, NO, NO),
-    "AGPL-3.0-only": (NO, OK, NO, OK, NO),
+    "AGPL-3.0-only": (NO, NO, NO, OK, NO),
 }
 
 
@@ -103,6 +110,8 @@ def test_one_way_pairs_end_in_the_stricter_license_and_never_loosen() -> None:
     both = ask(act, "CC-BY-SA-4.0", "GPL-3.0-only", base="CC0-1.0")
     assert both.outcome == "conditional"
     assert ask(act, "CC-BY-SA-4.0", "GPL-3.0-only", "faipl-1.0-sd", base="CC0-1.0").outcome == "forbidden"
+    # CC's list of compatible licenses names GPLv3 alone, so AGPL in the same whole closes the road.
+    assert ask(act, "CC-BY-SA-4.0", "GPL-3.0-only", "AGPL-3.0-only", base="CC0-1.0").outcome == "forbidden"
 
 
 class TestUpstream:
