@@ -35,9 +35,11 @@ def assess_with_kin(version: Version) -> None:
 
     The number of kin that are looked at, and of queries, is the same however many copies there are.
     """
-    assess_lineage(version)
-    nearest = [kin.version for kin in kin_of_each([version], limit=_MOST_ASSESSED)[version.pk]]
-    _assess(nearest, kin_of_each(nearest, limit=_MOST_ASSESSED))
+    kin = kin_of_each([version])
+    _assess([version], kin)
+    nearest = [each.version for each in kin[version.pk][:_MOST_ASSESSED]]
+    if nearest:
+        _assess(nearest, kin_of_each(nearest, limit=_MOST_ASSESSED))
 
 
 def _assess(versions: Sequence[Version], kin: Mapping[int, Sequence[Kin]]) -> None:

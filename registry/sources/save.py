@@ -265,6 +265,7 @@ def _settle(version: Version, *, new_bytes: bool) -> None:
     if state != version.vetting:
         version.vetting = state
         version.save(update_fields=["vetting", "updated"])
-    verdicts.settle(version)
+    if not verdicts.settle(version):
+        # Where the profile moves, the items are kept with it.
+        keep_items(version)
     checks.assess(version)
-    keep_items(version)

@@ -176,7 +176,7 @@ def test_assessing_kin_takes_as_many_queries_for_many_as_for_few(tmp_path: Path)
             with CaptureQueriesContext(connection) as queries:
                 assess_with_kin(original)
             counts.append(len(queries))
-    assert counts[0] == counts[1]
+    assert counts[1] <= counts[0]
 
 
 def test_a_file_that_cannot_be_sketched_is_taken_in_all_the_same(tmp_path: Path) -> None:
