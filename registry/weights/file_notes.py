@@ -19,25 +19,43 @@ Note = tuple[str, str, str]
 _LARGEST_SCALE = 100.0
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
 _SGM = re.compile(r"(?:input_blocks|middle_block|output_blocks)_")
-_RESIZED = re.compile(
-    r"(?:Dynamic resize with (?P<method>\w+): (?P<by>[\d.e+-]+) from (?P<before>\d+)"
-    r"|dimension is resized from (?P<was>\d+) to (?P<now>\d+))"
-)
 _DREAMBOOTH = re.compile(r"dream[ _-]?booth", re.IGNORECASE)
+# Ways of training that leave no trace in the tensors' names: the file reads, and applies, as LoRA.
+_METHODS: dict[str, Note] = {
+    "DyLoRA": ("trained_as_dylora", "info", "Trained as DyLoRA: lower ranks can be cut out of it."),
+    "LoRA-FA": ("trained_as_lora_fa", "info", "Trained as LoRA-FA: only the outer factors were trained."),
+    "LoRA-Pro": (
+        "trained_as_lora_pro",
+        "info",
+        "Trained as LoRA-Pro: gradients follow those of a full fine-tuning.",
+    ),
+    "rsLoRA": (
+        "trained_as_rslora",
+        "info",
+        "Rank-stabilized (rsLoRA): scaled by alpha / sqrt(rank) in training.",
+    ),
+}
 # PEFT's ways to begin that change the base: without the changed base such a file adds the wrong thing.
 _SPLIT_BASE = ("pissa", "olora", "corda", "loftq")
 _MOST_RANKS = 6
 
 
 def notes_of(
-    modules: list[ModuleFacts], rest: Iterable[str], metadata: Mapping[str, str], kind: str, file_name: str
+    modules: list[ModuleFacts],
+    rest: Iterable[str],
+    metadata: Mapping[str, str],
+    training: Mapping[str, Any],
+    kind: str,
+    file_name: str,
 ) -> Iterator[Note]:
-    """Every note on one file. `rest` are the tensors that belong to no module."""
+    """Every note on one file. `rest` are the tensors that belong to no module, `training` the facts read from
+    the metadata.
+    """
     yield from _of_alphas(modules)
-    yield from _of_ranks(modules, metadata)
+    yield from _of_ranks(modules)
     yield from _of_names(modules, rest, file_name)
     if modules:
-        yield from _of_training(metadata)
+        yield from _of_training(metadata, training)
     if kind in ("checkpoint", "unet"):
         yield _whole_model(kind, metadata, file_name)
 
@@ -51,9 +69,8 @@ def _of_alphas(modules: list[ModuleFacts]) -> Iterator[Note]:
             f"{len(broken)} modules have an alpha that is no finite number, {broken[0].name[:120]!r} first."
         )
         yield "alpha_not_finite", "error", told
-    odd = [
-        m for m in scaled if m not in broken and not 0 <= (m.alpha or 0.0) / (m.rank or 1) <= _LARGEST_SCALE
-    ]
+    finite = [m for m in scaled if math.isfinite(m.alpha or 0.0)]
+    odd = [m for m in finite if not 0 <= (m.alpha or 0.0) / (m.rank or 1) <= _LARGEST_SCALE]
     if odd:
         first = odd[0]
         told = (
@@ -67,22 +84,12 @@ def _of_alphas(modules: list[ModuleFacts]) -> Iterator[Note]:
         yield "alpha_zero", "info", told
 
 
-def _of_ranks(modules: list[ModuleFacts], metadata: Mapping[str, str]) -> Iterator[Note]:
+def _of_ranks(modules: list[ModuleFacts]) -> Iterator[Note]:
     ranks = Counter(m.rank for m in modules if m.rank is not None)
     if len(ranks) > 1:
         shown = ", ".join(f"{count} x {rank}" for rank, count in ranks.most_common(_MOST_RANKS))
         more = f" and {len(ranks) - _MOST_RANKS} more" if len(ranks) > _MOST_RANKS else ""
         yield "ranks_vary", "info", f"The ranks differ between modules: {shown}{more}."
-    resized = _RESIZED.search(metadata.get("ss_training_comment", ""))
-    if resized and resized["method"]:
-        told = (
-            f"Resized from rank {resized['before']} by {resized['method']} {resized['by']}, module by module."
-        )
-        yield "resized", "info", told
-    elif resized:
-        yield "resized", "info", f"Resized from rank {resized['was']} to {resized['now']} after its training."
-    elif metadata.get("ss_network_dim") == "Dynamic":
-        yield "resized", "info", "Resized after its training, module by module."
 
 
 def _of_names(modules: list[ModuleFacts], rest: Iterable[str], file_name: str) -> Iterator[Note]:
@@ -101,29 +108,20 @@ def _of_names(modules: list[ModuleFacts], rest: Iterable[str], file_name: str) -
         yield "two_block_namings", "warning", told
 
 
-def _of_training(metadata: Mapping[str, str]) -> Iterator[Note]:
-    """Ways of training that leave no trace in the tensors' names: the file reads, and applies, as LoRA."""
-    module = metadata.get("ss_network_module", "")
-    arguments = mapping_of(metadata.get("ss_network_args"))
+def _of_training(metadata: Mapping[str, str], training: Mapping[str, Any]) -> Iterator[Note]:
+    for method in training.get("methods", ()):
+        if method in _METHODS:
+            yield _METHODS[method]
+    resized = training.get("resized", {})
+    before = f" from rank {resized['from']}" if "from" in resized else ""
+    if "method" in resized:
+        told = f"Resized{before} by {resized['method']} {resized.get('share', '')}".rstrip()
+        yield "resized", "info", f"{told}, module by module."
+    elif "to" in resized:
+        yield "resized", "info", f"Resized{before} to {resized['to']} after its training."
+    elif metadata.get("ss_network_dim") == "Dynamic":
+        yield "resized", "info", "Resized after its training, module by module."
     peft = mapping_of(metadata.get(PEFT_KEY))
-    algorithm = str(arguments.get("algo", "")).lower()
-    optimizer = metadata.get("ss_optimizer", "").lower().replace("-", "").replace("_", "")
-    if module.endswith("dylora") or algorithm == "dylora":
-        yield "trained_as_dylora", "info", "Trained as DyLoRA: lower ranks can be cut out of it."
-    if module.endswith("lora_fa"):
-        yield "trained_as_lora_fa", "info", "Trained as LoRA-FA: only the outer factors were trained."
-    if "lorapro" in optimizer or algorithm == "lora_pro":
-        yield (
-            "trained_as_lora_pro",
-            "info",
-            "Trained as LoRA-Pro: gradients follow those of a full fine-tuning.",
-        )
-    if _true(arguments.get("rs_lora")) or any(_true(v) for k, v in peft.items() if k.endswith("use_rslora")):
-        yield (
-            "trained_as_rslora",
-            "info",
-            "Rank-stabilized (rsLoRA): scaled by alpha / sqrt(rank) in training.",
-        )
     begun = {str(v).lower() for k, v in peft.items() if k.endswith("init_lora_weights")}
     if split := next((name for name in _SPLIT_BASE if any(b.startswith(name) for b in begun)), None):
         told = (
@@ -138,7 +136,3 @@ def _whole_model(kind: str, metadata: Mapping[str, str], file_name: str) -> Note
     what = "a full checkpoint" if kind == "checkpoint" else "a whole denoiser"
     told = f"This is {what} ({named}), no adapter; `manage.py extract` makes a LoRA of it against its base."
     return "full_checkpoint", "info", told
-
-
-def _true(value: Any) -> bool:
-    return str(value).lower() in ("true", "1")

@@ -66,7 +66,10 @@ def findings_of(
         *_of_tensors(header, not_finite, also),
         *_of_modules(modules),
         *_of_names(header, modules, rest, tokens, kind, dialect),
-        *(Finding(*note) for note in notes_of(modules, rest, header.metadata, kind, file_name)),
+        *(
+            Finding(*note)
+            for note in notes_of(modules, rest, header.metadata, training.facts, kind, file_name)
+        ),
         *(Finding(code, _SEVERITY[code], text) for code, text in (*family.reasons, *training.findings)),
     ]
     if conflict and training.declared is not None:

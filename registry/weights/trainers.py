@@ -22,7 +22,8 @@ _MUSUBI_MODULES = re.compile(
     r"networks\.lo(ra|ha|kr)_(wan|framepack|flux_2|flux_kontext|qwen_image|zimage|kandinsky5?|hidream_o1|hv_1_5"
     r"|ideogram4|krea2)"
 )
-_LORA_PRO = re.compile(r"lora[-_ ]?pro(?![a-z])", re.IGNORECASE)
+# `LoRAProAdamW` is one, `lora_prodigy` none.
+_LORA_PRO = re.compile(r"(?i:lora[-_ ]?pro)(?![a-z])")
 
 
 def trainer_of(metadata: Mapping[str, str]) -> str | None:

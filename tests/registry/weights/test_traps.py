@@ -327,6 +327,7 @@ def test_names_without_a_prefix_are_one_dialect_though_families_share_some(tmp_p
         ({"ss_network_args": '{"algo": "dylora"}'}, "trained_as_dylora"),
         ({"ss_network_module": "networks.lora_fa"}, "trained_as_lora_fa"),
         ({"ss_optimizer": "lora_pro.LoRAProAdamW(lr=1)"}, "trained_as_lora_pro"),
+        ({"ss_optimizer": "LoRAProAdamW(lr=1)"}, "trained_as_lora_pro"),
         ({"ss_network_args": '{"rs_lora": "True"}'}, "trained_as_rslora"),
         ({"lora_adapter_metadata": '{"unet.use_rslora": true}'}, "trained_as_rslora"),
         ({"lora_adapter_metadata": '{"unet.init_lora_weights": "pissa_niter_4"}'}, "needs_changed_base"),
