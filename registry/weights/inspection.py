@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from .families import FamilyReading, read_family
 from .findings import ERROR, Finding, findings_of
 from .header import Header
 from .kinds import is_flux_control, kind_of
-from .modules import ModuleFacts, group_modules, read_alpha
+from .modules import ModuleFacts, group_modules, rank_range, read_alpha
 from .names import name_problem
 from .pickles import PICKLE_KINDS, scan_pickles
 from .scalars import ScalarFile
@@ -199,7 +198,7 @@ def _with_header(
         family=family.family,
         family_candidates=family.candidates,
         modules=len(modules),
-        rank=_ranks(modules),
+        rank=rank_range(modules),
         components=_components(modules),
         blocks=touched_blocks(modules, family.family),
         declared_base=declared.as_dict() if declared else None,
@@ -257,13 +256,6 @@ def bases_conflict(declared: DeclaredBase | None, family: FamilyReading) -> bool
         return False
     possible = {family.family, *family.candidates} - {"unknown"}
     return bool(possible) and possible.isdisjoint(declared.families)
-
-
-def _ranks(modules: Iterable[ModuleFacts]) -> dict[str, int] | None:
-    ranks = [m.rank for m in modules if m.rank is not None]
-    if not ranks:
-        return None
-    return {"min": min(ranks), "median": statistics.median_low(ranks), "max": max(ranks)}
 
 
 def _components(modules: Iterable[ModuleFacts]) -> list[dict[str, Any]]:

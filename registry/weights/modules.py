@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .algorithms import AlgorithmFacts, describe
@@ -94,6 +95,14 @@ def read_alpha(module: ModuleFacts, file: ScalarFile) -> ModuleFacts:
         (key for factor, key in sorted(module.factors.items()) if factor.startswith("alpha.")), None
     )
     return module if key is None else replace(module, alpha=file.read_number(key))
+
+
+def rank_range(modules: Iterable[ModuleFacts]) -> dict[str, int] | None:
+    """The least, median and largest rank; None where no module has one."""
+    ranks = [module.rank for module in modules if module.rank is not None]
+    if not ranks:
+        return None
+    return {"min": min(ranks), "median": statistics.median_low(ranks), "max": max(ranks)}
 
 
 def iter_modules(path: str | os.PathLike[str]) -> Iterator[ModuleFacts]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .matching import Match, Pairing
-from .modules import ModuleFacts
+from .modules import rank_range
 from .opened import open_adapter
 from .pairs import ordered
 from .statistics import six_figures
@@ -175,8 +174,8 @@ def diff_weights(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> We
         added=list(added),
         removed=list(removed),
         rank_changed=list(seen.rank_changed),
-        old_rank=_range(before.modules),
-        new_rank=_range(after.modules),
+        old_rank=rank_range(before.modules),
+        new_rank=rank_range(after.modules),
         blocks=[
             _block(name, seen.blocks[name], Counter(added.values()), Counter(removed.values()))
             for name in ordered(seen.blocks)
@@ -198,13 +197,6 @@ def _norm(norms: Iterable[float]) -> float:
 def _distance(inner: float, old: float, new: float) -> float | None:
     """|new - old| / |old| from the norms and the inner product; rounding may leave a hair below zero."""
     return math.sqrt(max(0.0, old**2 + new**2 - 2 * inner)) / old if old else None
-
-
-def _range(modules: Iterable[ModuleFacts]) -> dict[str, int] | None:
-    ranks = [module.rank for module in modules if module.rank is not None]
-    if not ranks:
-        return None
-    return {"min": min(ranks), "median": statistics.median_low(ranks), "max": max(ranks)}
 
 
 @dataclass(frozen=True, slots=True)
