@@ -7,6 +7,7 @@ factor keeps its dtype where that loses nothing and becomes float32 where it wou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,7 @@ def _scaled(data: bytes, dtype: str, values: Any, scale: float) -> tuple[str, by
 def _adapter_config(modules: list[ModuleFacts]) -> dict[str, Any]:
     """The `adapter_config.json` that PEFT wants beside the file."""
     ranks = {module.where.path: module.rank or 0 for module in modules}
-    common = max(set(ranks.values()), key=list(ranks.values()).count)
+    common = Counter(ranks.values()).most_common(1)[0][0]
     others = {path: rank for path, rank in sorted(ranks.items()) if rank != common}
     return {
         "peft_type": "LORA",
