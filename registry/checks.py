@@ -45,25 +45,27 @@ def assess(version: Version) -> list[Check]:
     files = list(version.files.exclude(state=FileState.WITHDRAWN).select_related("blob"))
     claims = list(version.claims.filter(superseded=False).select_related("snapshot"))
     readings = latest_inspections(files)
-    kept = {check.code: check for check in version.checks.all()}
-    for result in _results(version, files, readings, claims):
-        kept[result.code] = _keep(version, result, kept.get(result.code))
+    held = {(version.pk, check.code): check for check in version.checks.all()}
+    kept = {code: check for (_, code), check in held.items()}
+    results = [(version, result) for result in _results(version, files, readings, claims)]
+    kept |= {check.code: check for check in keep_each(results, held)}
     if SHEET not in kept:
-        kept[SHEET] = Check.objects.create(
-            version=version, code=SHEET, outcome=CheckOutcome.TODO, summary="No sheet has been rendered yet."
-        )
+        todo = {"outcome": CheckOutcome.TODO, "summary": "No sheet has been rendered yet."}
+        kept[SHEET], _ = Check.objects.get_or_create(version=version, code=SHEET, defaults=todo)
     return sorted(kept.values(), key=lambda check: check.code)
 
 
-def keep_each(results: Iterable[tuple[Version, Result]], held: Mapping[tuple[int, str], Check]) -> None:
-    """Keep results of gates that are looked at elsewhere, in two queries; for whoever finds them.
+def keep_each(
+    results: Iterable[tuple[Version, Result]], held: Mapping[tuple[int, str], Check]
+) -> list[Check]:
+    """Keep the results of gates in two queries; a row is touched only when the result is another one.
 
-    `held`: the checks as they stand, by version and code.
+    `held`: the checks as they stand, by version and code. Returns those that were made or changed.
     """
     new, changed = [], []
     for version, result in results:
         check = held.get((version.pk, result.code))
-        found = _fields(result)
+        found = {"outcome": result.outcome, "summary": result.summary[:500], "evidence": result.evidence}
         if check is None:
             new.append(Check(version=version, code=result.code, **found))
         elif any(getattr(check, name) != value for name, value in found.items()):
@@ -76,21 +78,7 @@ def keep_each(results: Iterable[tuple[Version, Result]], held: Mapping[tuple[int
         new, update_conflicts=True, unique_fields=["version", "code"], update_fields=fields
     )
     Check.objects.bulk_update(changed, fields)
-
-
-def _fields(result: Result) -> dict[str, Any]:
-    return {"outcome": result.outcome, "summary": result.summary[:500], "evidence": result.evidence}
-
-
-def _keep(version: Version, result: Result, check: Check | None) -> Check:
-    found = _fields(result)
-    if check is None:
-        return Check.objects.create(version=version, code=result.code, **found)
-    if any(getattr(check, name) != value for name, value in found.items()):
-        for name, value in found.items():
-            setattr(check, name, value)
-        check.save()
-    return check
+    return [*new, *changed]
 
 
 def latest_inspections(files: Sequence[File]) -> dict[str, Inspection]:
