@@ -92,12 +92,11 @@ def kin_of_each(
         asked.setdefault(blob, []).append(pk)
     place = Window(RowNumber(), partition_by="blob", order_by="-cosine")
     rows = Kinship.objects.filter(blob__in=list(asked)).annotate(place=place).filter(place__lte=limit)
-    for blob, *link in rows.order_by("-cosine").values_list("blob", "other", "relation", "cosine", "share"):
-        other, relation, cosine, share = link
-        for pk in asked[blob]:
-            known = blobs[pk].get(other)
-            if known is None or _CLOSEST_FIRST[relation] < _CLOSEST_FIRST[known[0]]:
-                blobs[pk][other] = (relation, cosine, share)
+    for link in rows.order_by("-cosine"):
+        for pk in asked[link.blob_id]:
+            known = blobs[pk].get(link.other_id)
+            if known is None or _CLOSEST_FIRST[link.relation] < _CLOSEST_FIRST[known[0]]:
+                blobs[pk][link.other_id] = (link.relation, link.cosine, link.share)
     holders = _holders({blob for found in blobs.values() for blob in found}, limit)
     return {
         version.pk: _closest(version, blobs[version.pk], holders, same_adapter, limit) for version in versions
