@@ -14,6 +14,7 @@ from registry.licensing.expressions import Alternative
 from registry.licensing.facts import Facts
 from registry.licensing.layer import RANK, Layer, license_layers, read_cell, settle
 from registry.licensing.question import RIGHTS_KINDS, AdapterTerms, AuthorReply, Rights
+from registry.licensing.replies import within
 from registry.licensing.schema import Cell
 from registry.licensing.vocabulary import ACTS
 
@@ -155,16 +156,21 @@ def _with_reply(
     own: list[Layer], number: int, reply: AuthorReply, act: str, facts: Facts, today: date | None
 ) -> list[Layer]:
     name = f"evidence:{number}"
-    expired = reply.expires is not None and (today is None or today > reply.expires)
+    state = reply.state
+    if state == "answered" and act in reply.grants:
+        if reply.expires is not None and (today is None or today > reply.expires):
+            state = "expired"
+        elif not within(reply, facts):
+            state = "limited"
     if act in reply.refusals and reply.state != "withdrawn":
         cell = Cell("forbidden", (), "author's reply")
-    elif act in reply.grants and reply.state == "answered" and not expired:
+    elif act in reply.grants and state == "answered":
         conditions = tuple(parse_condition(text) for text in reply.conditions)
         cell = Cell("conditional" if conditions else "allowed", conditions, "author's reply")
         own = _replaced(own, "replaced_by_author_reply")
     else:
         cell = Cell("not_addressed")
-    note = "" if reply.state == "answered" else f"author_{reply.state}"
+    note = "" if state == "answered" else f"author_{state}"
     evidence = settle(
         name, "reply", cell, act, facts, source=reply.evidence, evidence=reply.evidence,
         notes=(note,) if note else (),

@@ -29,8 +29,9 @@ class AuthorReply:
     """An author's answer to a question; it speaks on the acts it names, for this adapter alone.
 
     `state`: drafted, sent, reminded, answered, no_reply or withdrawn; only an answer grants. A refusal
-    counts as long as it is not withdrawn. After `expires` a grant counts no longer. `evidence` cites the
-    stored message.
+    counts as long as it is not withdrawn. After `expires` a grant counts no longer, and it counts only where
+    the facts `territory` and `medium` lie within `territories` and `media`; empty is no limit. `evidence`
+    cites the stored message.
     """
 
     grants: Sequence[str] = ()
@@ -39,6 +40,8 @@ class AuthorReply:
     state: str = "answered"
     evidence: str = ""
     expires: date | None = None
+    territories: Sequence[str] = ()
+    media: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from registry.licensing.conditions import parse_condition
 from registry.licensing.errors import BadFact, BadQuestion, UnknownAct, not_one_of
-from registry.licensing.facts import read_facts, territory_within
+from registry.licensing.facts import Facts, read_facts, territory_within
 from registry.licensing.question import AuthorReply
 from registry.licensing.vocabulary import ACTS
 
@@ -107,7 +107,7 @@ def reply_for(
     state = "answered"
     if last.expires is not None and (today is None or today > last.expires):
         state = "expired"
-    elif not _within(last, facts):
+    elif not _stated_within(last, facts):
         state = "limited"
     if state == "answered":
         return AuthorReply(grants=[act], conditions=last.conditions, expires=last.expires)
@@ -115,11 +115,15 @@ def reply_for(
     return AuthorReply(refusals=[act] if refused else (), state=state)
 
 
-def _within(reply: RecordedReply, facts: Mapping[str, object]) -> bool:
+def _stated_within(reply: RecordedReply, facts: Mapping[str, object]) -> bool:
     try:
-        stated, _ = read_facts(facts)
+        return within(reply, read_facts(facts)[0])
     except BadFact:
         return not reply.territories and not reply.media
+
+
+def within(reply: RecordedReply | AuthorReply, stated: Facts) -> bool:
+    """Whether the stated facts meet the limits of a reply; facts that are not stated do not."""
     medium, territory = stated.get("medium"), stated.get("territory")
     if reply.media and medium not in reply.media:
         return False

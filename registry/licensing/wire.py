@@ -22,6 +22,7 @@ from registry.licensing.question import (
     Question,
     Rights,
 )
+from registry.licensing.replies import RecordedReply
 from registry.licensing.vocabulary import ACTS
 
 _QUESTION: Final = frozenset(
@@ -43,7 +44,9 @@ _REPEATED: Final = frozenset({"adapter_license", "civitai_flags"})
 _ADAPTER: Final = frozenset(
     {"license", "civitai", "name", "extra", "author_reply", "license_now", "snapshot", "rights", "evidence"}
 )
-_REPLY: Final = frozenset({"state", "grants", "refusals", "conditions", "evidence", "asked", "expires"})
+_REPLY: Final = frozenset(
+    {"state", "grants", "refusals", "conditions", "evidence", "asked", "expires", "territories", "media"}
+)
 _STATES: Final = ("drafted", "sent", "reminded", "answered", "no_reply", "withdrawn")
 
 
@@ -191,6 +194,7 @@ def _reply(value: object, where: str, ignored: list[str]) -> AuthorReply | None:
         until = None if expires is None else date.fromisoformat(expires[:10])
     except ValueError as error:
         raise BadQuestion(f"{where}: expires must be a date (YYYY-MM-DD), got {expires!r}.") from error
+    limits = RecordedReply.checked(territories=item.texts("territories"), media=item.texts("media"))
     return AuthorReply(
         grants=grants,
         refusals=refusals,
@@ -198,6 +202,8 @@ def _reply(value: object, where: str, ignored: list[str]) -> AuthorReply | None:
         state=state,
         evidence=item.text("evidence") or "",
         expires=until,
+        territories=limits.territories,
+        media=limits.media,
     )
 
 

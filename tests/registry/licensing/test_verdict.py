@@ -200,6 +200,29 @@ class TestAuthorReply:
         assert ask(self.act, adapter, today=date(2026, 6, 30)).outcome == "allowed"
         assert ask(self.act, adapter, today=date(2026, 7, 1)).outcome == "unknown"
         assert ask(self.act, adapter).outcome == "unknown"
+        assert "author_expired" in codes(ask(self.act, adapter))
+
+    @pytest.mark.parametrize(
+        ("facts", "outcome"),
+        [
+            ({"territory": "JP", "medium": "print"}, "allowed"),
+            ({"territory": "FR", "medium": "print"}, "allowed"),
+            ({"territory": "US", "medium": "print"}, "unknown"),
+            ({"territory": "JP", "medium": "web"}, "unknown"),
+            ({"territory": "JP"}, "unknown"),
+            ({}, "unknown"),
+        ],
+    )
+    def test_a_limited_grant_counts_within_its_limits(self, facts: dict[str, object], outcome: str) -> None:
+        limited = AuthorReply(grants=[self.act], territories=["JP", "EU"], media=["print"])
+        verdict = ask(self.act, AdapterTerms("none", author_reply=limited), facts=facts)
+        assert verdict.outcome == outcome
+        assert ("author_limited" in codes(verdict)) == (outcome == "unknown")
+
+    def test_a_refusal_knows_no_limits(self) -> None:
+        refused = AuthorReply(refusals=[self.act], territories=["JP"])
+        verdict = ask(self.act, AdapterTerms("MIT", author_reply=refused), facts={"territory": "US"})
+        assert verdict.outcome == "forbidden"
 
 
 class TestTime:
@@ -343,6 +366,12 @@ class TestErrors:
     def test_an_act_nobody_defined_lists_the_acts(self) -> None:
         with pytest.raises(UnknownAct, match=r"Did you mean sell_adapter.*Known: use_privately"):
             ask("sell_adaptor")
+
+    @pytest.mark.parametrize(
+        "text", ["LicenseRef-faipl-1.0-sd", "licenseref-FAIPL-1.0-SD", "LicenseRef-faipl-1.0-sd AND MIT"]
+    )
+    def test_an_id_may_be_written_as_spdx_writes_its_own(self, text: str) -> None:
+        assert ask("relicense_derivative", text).outcome == "forbidden"
 
     @pytest.mark.parametrize(
         "license_id", ["", "MITT", "MIT WITH magic", "MIT AND", "MIT AND nothing", "( OR )"]

@@ -47,6 +47,23 @@ def test_unknown_keys_are_ignored_and_listed_with_their_place() -> None:
     assert set(ignored) == {"mood", "facts.shoe_size", "adapters[0].stars", "adapters[0].civitai.poi"}
 
 
+def test_a_reply_is_read_with_its_limits() -> None:
+    reply = {"grants": ["generate_and_sell_images"], "territories": ["jpn"], "media": ["print"]}
+    asked = {
+        **PLAIN,
+        "act": "generate_and_sell_images",
+        "adapters": [{"licence": "none", "author_reply": reply}],
+    }
+    assert decide(question_from_wire({**asked, "facts": {"territory": "JP", "medium": "print"}})).outcome == (
+        "allowed"
+    )
+    assert decide(question_from_wire({**asked, "facts": {"territory": "US"}})).outcome == "unknown"
+    for limit in ({"territories": ["Atlantis"]}, {"media": ["clay"]}, {"media": "print"}):
+        wrong = {**asked, "adapters": [{"licence": "none", "author_reply": {**reply, **limit}}]}
+        with pytest.raises(LicensingError):
+            question_from_wire(wrong)
+
+
 def test_the_repeated_first_adapter_does_not_count() -> None:
     asked = {**PLAIN, "adapter_licence": "CC-BY-NC-4.0", "civitai_flags": {"allowCommercialUse": []}}
     verdict = decide(question_from_wire({**asked, "act": "generate_and_sell_images"}))
