@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from registry.licensing.expressions import named_in
+from registry.licensing.table import folded_id
 from registry.models import TermsBasis, TermsCause, Version
 from registry.terms import LAYERS, citations, current_claims
 
@@ -61,7 +62,7 @@ def why_basis(before: TermsBasis, after: TermsBasis, terms: Mapping[str, Any]) -
     found = [
         Why(TermsCause.LICENSE, name, before.licenses.get(name), after.licenses.get(name))
         for name in sorted({*before.licenses, *after.licenses})
-        if name.casefold() in named and before.licenses.get(name) != after.licenses.get(name)
+        if folded_id(name) in named and before.licenses.get(name) != after.licenses.get(name)
     ]
     found += [
         Why(TermsCause.RULE, name, before.rules.get(name), after.rules.get(name))
@@ -83,9 +84,9 @@ def why_time(terms: Mapping[str, Any]) -> list[Why]:
 
 
 def licenses_in(terms: Mapping[str, Any]) -> set[str]:
-    """The ids of all licenses that the terms name, in lower case."""
+    """The ids of all licenses that the terms name, as `folded_id` spells them."""
     texts = [terms["base_license"], terms["license"], terms.get("license_now"), *terms["components"]]
-    return {word.casefold() for text in texts if text for word in re.findall(r"[^\s()]+", text)}
+    return {name for text in texts if text for name in named_in(text)}
 
 
 def cause_of(why: Sequence[Why]) -> str:

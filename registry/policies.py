@@ -20,7 +20,9 @@ from registry.errors import KuraError
 from registry.ledger import audit
 from registry.licensing.conditions import parse_condition
 from registry.licensing.errors import BadFact, LicensingError, not_one_of
+from registry.licensing.expressions import named_in
 from registry.licensing.question import CellTerms, Overlay, OverlayKind
+from registry.licensing.table import folded_id
 from registry.licensing.vocabulary import ACTS, STATUSES
 from registry.messages import gettext_noop
 from registry.models import RuleKind, Snapshot, TermsRule
@@ -111,7 +113,7 @@ def rule_of(row: TermsRule) -> Rule:
         },
         holds_disputed=row.holds_disputed,
         base_models=frozenset(scope.get("base_models", ())),
-        licenses=frozenset(name.casefold() for name in scope.get("licenses", ())),
+        licenses=frozenset(folded_id(name) for name in scope.get("licenses", ())),
         tags=frozenset(tag.casefold() for tag in scope.get("tags", ())),
         clause=row.clause,
         next_step=row.next_step,
@@ -156,10 +158,10 @@ def _concerns(rule: Rule, terms: Mapping[str, Any]) -> bool:
     if not (rule.base_models or rule.licenses or rule.tags):
         return True
     texts = [terms.get(key) or "" for key in ("base_license", "license", "license_now")]
-    words = re.findall(r"[^\s()]+", " ".join(texts).casefold())
+    named = named_in(" ".join([*texts, *terms.get("components", ())]))
     return (
         terms["base_model"] in rule.base_models
-        or not rule.licenses.isdisjoint(words)
+        or not rule.licenses.isdisjoint(named)
         or rule.key in terms["overlays"]
     )
 

@@ -20,7 +20,7 @@ from registry.basis import Basis, current_basis, described
 from registry.change_reasons import licenses_in, why_basis, why_terms, why_time
 from registry.errors import VersionNotFound
 from registry.history import Difference, differences, follow_basis
-from registry.licensing.table import find_license
+from registry.licensing.table import find_license, folded_id
 from registry.models import Job, ProfileOutcomes, TermsProfile, Version
 from registry.profiles import outcomes_of
 from registry.terms import canonical, terms_of
@@ -97,7 +97,7 @@ def scope_of(license_id: str = "", version_id: int | None = None) -> Scope:
     """
     profiles, versions = TermsProfile.objects.order_by("pk"), Version.objects.order_by("pk")
     if license_id:
-        wanted = find_license(license_id, current_basis().table).id.casefold()
+        wanted = folded_id(find_license(license_id, current_basis().table).id)
         rows = TermsProfile.objects.values_list("pk", "terms")
         keys = [pk for pk, terms in rows if wanted in licenses_in(terms)]
         profiles, versions = profiles.filter(pk__in=keys), versions.filter(terms_profile__in=keys)

@@ -83,8 +83,9 @@ class CivitaiFlags:
 
     @property
     def limits_commerce(self) -> bool | None:
-        """Whether a commercial use is not ticked, so that a share-alike license cannot take the flags up; None
-        where the source does not state it.
+        """Whether a commercial use is not ticked, so that a share-alike license cannot take the flags up.
+
+        None where the source does not state it.
         """
         if self.commercial_use is None:
             return None

@@ -11,7 +11,7 @@ from license_expression import ParseError as ExpressionParseError
 
 from registry.licensing.errors import UnknownLicense
 from registry.licensing.schema import License
-from registry.licensing.table import LICENSES, Table, find_license
+from registry.licensing.table import LICENSES, Table, find_license, folded_id
 
 Alternative = tuple[License, ...]
 """Licenses that apply at the same time."""
@@ -19,11 +19,14 @@ Alternative = tuple[License, ...]
 MOST_ALTERNATIVES: Final = 32
 LONGEST: Final = 1000
 _OPERATOR: Final = re.compile(r"[\s()](AND|OR|WITH)[\s()]", re.IGNORECASE)
+_OPERATORS: Final = frozenset({"and", "or", "with"})
 
 
 @lru_cache(maxsize=8)
 def _licensing(table: Table) -> Any:
-    return Licensing([LicenseSymbol(license_id) for license_id in table])
+    return Licensing(
+        [LicenseSymbol(license_id, aliases=(f"LicenseRef-{license_id}",)) for license_id in table]
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -45,6 +48,15 @@ def alternatives(text: str, table: Table = LICENSES) -> tuple[Alternative, ...]:
             next_step="Join ids of the license table with AND, OR and parentheses.",
         ) from error
     return _choices(tree, table)
+
+
+def named_in(text: str) -> set[str]:
+    """The ids an expression names, folded as `folded_id` does; the expression need not be sound.
+
+    >>> sorted(named_in("(LicenseRef-pony-license-v7 OR MIT) AND Apache-2.0"))
+    ['apache-2.0', 'mit', 'pony-license-v7']
+    """
+    return {folded_id(word) for word in re.findall(r"[^\s()]+", text)} - _OPERATORS
 
 
 def _choices(tree: Any, table: Table) -> tuple[Alternative, ...]:

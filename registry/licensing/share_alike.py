@@ -2,7 +2,8 @@
 
 Rules: with one share-alike license the whole goes under it, and every other part must be absorbable; with
 several, they must belong to one group or go one way into another (CC BY-SA 4.0 into GPLv3, per its list of
-compatible licenses, which has no AGPL). FAIPL lets nobody add a limit (its Notices), so a part that carries one cannot go in.
+compatible licenses, which has no AGPL). FAIPL lets nobody add a limit (its Notices), so a part that carries
+one cannot go in.
 """
 
 from __future__ import annotations

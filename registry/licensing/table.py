@@ -11,6 +11,7 @@ from registry.licensing.errors import BadTable, UnknownLicense, not_one_of
 from registry.licensing.schema import License, license_from_row
 from registry.licensing.vocabulary import DATA, read_toml
 
+_REFERENCE: Final = "licenseref-"
 NO_TEXT: Final = frozenset({"none", "other", "unknown"})
 """Rows that stand for the absence of a license text."""
 
@@ -77,9 +78,17 @@ LICENSES: Final = read_table(DATA / "licenses")
 """The built-in table."""
 
 
+def folded_id(license_id: str) -> str:
+    """An id as ids are compared: without regard to case, and to the `LicenseRef-` before it."""
+    return license_id.strip().casefold().removeprefix(_REFERENCE)
+
+
 def find_license(license_id: str, table: Table = LICENSES) -> License:
-    """The row of an id, without regard to case as SPDX asks; `UnknownLicense` lists what is known."""
-    known = table.folded.get(license_id.strip().casefold())
+    """The row of an id, without regard to case as SPDX asks; `UnknownLicense` lists what is known.
+
+    `LicenseRef-` may lead an id, as it does in SPDX documents where the SPDX list has no such license.
+    """
+    known = table.folded.get(license_id.strip().casefold()) or table.folded.get(folded_id(license_id))
     if known is None:
         raise UnknownLicense(
             f"There is no license {license_id!r} in the table. {not_one_of(license_id, table)}",
