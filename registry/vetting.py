@@ -69,7 +69,7 @@ def review(version: Version, reviewer: User, action: str, reason: str = "") -> R
             f"There is no decision {action!r}.", next_step=f"Use one of {', '.join(TRANSITIONS)}."
         )
     reason = reason.strip()
-    locked = Version.objects.select_for_update().get(pk=version.pk)
+    locked = Version.objects.select_for_update(no_key=True).get(pk=version.pk)
     allowed_from, leads_to = TRANSITIONS[action]
     if locked.vetting not in allowed_from:
         raise NotReviewable(f"A version that is {locked.vetting} cannot be taken through {action!r}.")

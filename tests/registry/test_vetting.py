@@ -40,8 +40,8 @@ def file() -> File:
     return file
 
 
-def approve(file: File, reviewer: User) -> None:
-    vetting.review(file.version, reviewer, "approve")
+def approve(file: File, reviewer: User, reason: str = "") -> None:
+    vetting.review(file.version, reviewer, "approve", reason)
 
 
 def checks(version: Version) -> dict[str, str]:
@@ -207,7 +207,10 @@ def test_terms_that_forbid_the_act_of_downloading_block_it(
 ) -> None:
     settings.DOWNLOAD_ACT = "run_as_paid_service"
     ClaimFactory.create(version=file.version, value="CC-BY-NC-4.0")
-    approve(file, reviewer)
+    # MIT and CC-BY-NC contradict each other, so approving needs a reason; the stricter binds all the same.
+    with pytest.raises(vetting.ReasonRequired, match="license_conflict"):
+        approve(file, reviewer)
+    approve(file, reviewer, "Both are stated; we keep to the stricter one.")
     decision = vetting.may_fetch(File.objects.select_related("version").get())
     assert (decision.allowed, decision.code) == (False, "license_blocked")
     assert "adapter:1" in decision.reason
