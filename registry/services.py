@@ -12,6 +12,7 @@ from django.conf import settings
 
 from registry import scans, storage
 from registry.bases import find_base
+from registry.basis import current_basis
 from registry.errors import KuraError
 from registry.licensing.table import find_license
 from registry.lineage import relate
@@ -143,7 +144,8 @@ def nothing_usable(source: str, report: Report) -> NoAdaptersFound:
 
 
 def _declared_license(license_id: str) -> ListedClaim:
-    return ListedClaim(ClaimKind.LICENSE, find_license(license_id).id, license_id)
+    found = find_license(license_id, current_basis().table)
+    return ListedClaim(ClaimKind.LICENSE, found.id, license_id)
 
 
 def _named_base(name: str) -> BaseModel:
