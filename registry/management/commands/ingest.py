@@ -52,7 +52,7 @@ class Command(BaseCommand):
         for failure in report.failed:
             self.stderr.write(f"{failure.source}: {failure.error}")
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+            self.stdout.write(json.dumps(report.as_dict(), indent=2))
         elif report.usable:
             self._tell(report)
         if not report.usable:

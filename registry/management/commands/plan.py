@@ -54,7 +54,7 @@ class Command(BaseCommand):
             self.stderr.write(_printable(" ".join(str(error).split())))
             sys.exit(1)
         if options["json"]:
-            self.stdout.write(json.dumps(told, ensure_ascii=False, indent=2))
+            self.stdout.write(json.dumps(told, indent=2))
         else:
             self.stdout.write("\n".join(map(_printable, _in_words(told))))
 

@@ -33,7 +33,7 @@ class Command(BaseCommand):
             moved, told = recheck.apply(scope, self._progress)
             result |= {"moved": moved, "told": told}
         if options["as_json"]:
-            self.stdout.write(json.dumps(result, ensure_ascii=False, indent=1))
+            self.stdout.write(json.dumps(result, indent=1))
             return
         self._show(found, "would change" if options["dry_run"] else "changed")
 
