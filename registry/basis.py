@@ -23,7 +23,10 @@ from registry.policies import Rule, rule_of
 
 logger = logging.getLogger(__name__)
 
-_ENGINE: Final = Path(__file__).parent / "licensing"
+_HERE: Final = Path(__file__).parent
+_ENGINE: Final = _HERE / "licensing"
+# How a profile's terms and the rules become the engine's question.
+_ASKING: Final = (_HERE / "policies.py", _HERE / "profiles.py")
 Stamp = tuple[str, int, str]
 
 
@@ -89,6 +92,6 @@ def _read(stamps: tuple[Stamp, ...]) -> Basis:
 @cache
 def engine_digest() -> str:
     """Digest of the engine itself, so that a release that reads the same terms differently is noticed."""
-    files = sorted([*_ENGINE.glob("*.py"), *(_ENGINE / "data").glob("*.toml")])
+    files = sorted([*_ASKING, *_ENGINE.glob("*.py"), *(_ENGINE / "data").glob("*.toml")])
     parts = (f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
