@@ -23,6 +23,8 @@ _SIGNS = re.compile(r"\\\.|\\d\+|\[0-9\]\+|\.\*|\.\+|[\w.-]")
 _DIGITS = (r"\d+", "[0-9]+")
 _ANYTHING = (".*", ".+")
 _LONGEST_PATTERN = 300
+# Every layer is compared with each pattern of the wild kind; trainers write a handful.
+_MOST_WILD = 100
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class AlphaRule:
             plain = self.whole if text.startswith("^") else self.ends
             plain.setdefault(inner.replace("\\.", "."), (place, value))
             return True
+        if len(self.wild) == _MOST_WILD:
+            return False
         start = "" if text.startswith("^") else r"(?:.*\.)?"
         self.wild.append((place, re.compile(start + "".join(map(_translated, signs))), value))
         return True

@@ -76,6 +76,14 @@ def test_a_pattern_that_is_not_understood_keeps_the_file_from_being_applied(
     assert "damaged_modules" in {finding["code"] for finding in inspect_file(path, hashes=False).findings}
 
 
+def test_patterns_beyond_any_trainers_number_are_not_run(tmp_path: Path) -> None:
+    many = {f".*attn1.to_{number}": 4 for number in range(1000)}
+    config = {"unet.r": 4, "unet.lora_alpha": 8, "unet.alpha_pattern": many}
+    path = peft_file(tmp_path / "a.safetensors", config, {FIRST: 4})
+    assert len(alpha_rules({KEY: json.dumps(config)})["unet"].wild) < 1000
+    assert "damaged_modules" in {finding["code"] for finding in inspect_file(path, hashes=False).findings}
+
+
 @given(st.one_of(NAMED, st.lists(st.integers())), st.sampled_from(["unet.", ""]))
 def test_any_configuration_is_read_or_left(stated: Any, prefix: str) -> None:
     for text in (
