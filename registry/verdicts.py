@@ -54,10 +54,15 @@ def settle(version: Version) -> bool:
 
     For whoever writes the change log itself; everybody else calls `refresh`.
     """
-    profile = profile_of(version)
-    if profile.pk == version.terms_profile_id:
-        return False
     with transaction.atomic():
+        # Held before its claims are read: whoever writes one settles the version too, after this or before it,
+        # and what was read first must not be saved last. NO KEY, since rows that point to it may come in.
+        held = Version.objects.select_for_update(no_key=True, of=("self",)).select_related("adapter")
+        row = held.get(pk=version.pk)
+        profile = profile_of(row)
+        if profile.pk == row.terms_profile_id:
+            version.terms_profile = profile
+            return False
         move(version, profile)
         keep_items(version)
     return True

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from registry import house_licenses
+from registry.licensing import LICENSES, license_from_row, row_of
 from registry.models import (
     AuditEvent,
     Change,
@@ -81,6 +83,14 @@ def test_a_license_given_by_a_person_is_a_declared_claim_without_snapshot(tmp_pa
     claim = TermsClaim.objects.get(kind="license")
     assert (claim.value, claim.standing, claim.snapshot) == ("MIT", "declared", None)
     assert outcome(claim.version, "license_known") == "ok"
+
+
+def test_a_house_license_can_be_given_like_any_other(tmp_path: Path) -> None:
+    row = license_from_row(row_of(LICENSES["MIT"]) | {"id": "house-1.0", "name": "House"})
+    house_licenses.save(row, "mika")
+    write_lora(tmp_path / "ink.safetensors")
+    ingest(str(tmp_path), license_id="House-1.0")
+    assert TermsClaim.objects.get(kind="license").value == "house-1.0"
 
 
 def test_changed_permissions_supersede_the_old_claim_and_keep_both_snapshots(tmp_path: Path) -> None:

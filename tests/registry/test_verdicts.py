@@ -171,6 +171,22 @@ def test_a_verdict_cites_the_snapshot_it_relied_on(version: Version) -> None:
     )
 
 
+def test_terms_are_read_from_the_version_as_it_stands_now(version: Version) -> None:
+    """Work that goes through many versions has loaded this one before somebody decided its base."""
+    verdicts.settle(version)
+    loaded = Version.objects.get(pk=version.pk)
+    flux = BaseModel.objects.get(aliases__host="civitai", aliases__name="Flux.1 D")
+    Version.objects.filter(pk=version.pk).update(base_decided=flux)
+    verdicts.refresh([version])
+    ClaimFactory.create(version=version, value="MIT")
+    verdicts.refresh([loaded])
+    assert loaded.terms_profile is not None
+    assert (loaded.terms_profile.terms["license"], loaded.terms_profile.terms["base_license"]) == (
+        "MIT",
+        "flux-1-dev-nc-1.1.1",
+    )
+
+
 def test_versions_with_equal_terms_share_a_profile(version: Version) -> None:
     other = VersionFactory.create(base_declared=version.base_declared)
     for each in (version, other):
