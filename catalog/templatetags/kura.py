@@ -18,8 +18,6 @@ from catalog.pages.preferences import theme_of
 
 register = template.Library()
 
-_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
-
 
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
@@ -47,12 +45,6 @@ def verdict_mark(outcome: str, text: str = "", size: str = "") -> dict[str, Any]
 def word(text: str) -> str:
     """Translates a text that a pure package marked for translation."""
     return gettext(text) if text else ""
-
-
-@register.filter
-def outcome_word(outcome: str) -> str:
-    """allowed -> Allowed."""
-    return words.outcome(outcome)
 
 
 @register.filter
@@ -107,12 +99,6 @@ def reason_word(code: str) -> str:
 def confidence_word(code: str | None) -> str:
     """How well a clause was read."""
     return words.confidence(code)
-
-
-@register.filter
-def short_digests(text: str) -> str:
-    """A text in which each SHA256 is cut to its first twelve digits."""
-    return _SHA256.sub(lambda found: f"{found[0][:12]}…", text)
 
 
 @register.filter
