@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.licensing import AdapterTerms, LicensingError, Verdict
-from registry.licensing.question import Question
+from registry.licensing.question import AuthorReply, Question
 from registry.licensing.replies import MEDIA, RecordedReply, reply_for
 from registry.licensing.verdict import OUTCOMES, decide
 from registry.licensing.vocabulary import ACTS
@@ -66,6 +66,16 @@ def test_a_grant_for_some_places_and_media_needs_them_stated(facts: dict[str, ob
     verdict = ask(limited, **facts)
     assert verdict.outcome == outcome
     assert ("author_limited" in {reason.code for reason in verdict.reasons}) == (outcome == "unknown")
+    # One reply as a question states it counts as a recorded one does.
+    stated = AuthorReply(grants=[ACT], territories=["JP", "EU"], media=["print"])
+    alone = decide(Question(ACT, "MIT", [AdapterTerms("none", author_reply=stated)], facts=facts))
+    assert (alone.outcome, alone.reasons) == (verdict.outcome, verdict.reasons)
+
+
+def test_a_refusal_knows_no_limits() -> None:
+    refused = AuthorReply(refusals=[ACT], territories=["JP"])
+    adapter = AdapterTerms("MIT", author_reply=refused)
+    assert decide(Question(ACT, "MIT", [adapter], facts={"territory": "US"})).outcome == "forbidden"
 
 
 def test_a_grant_for_one_member_state_does_not_cover_the_whole_union() -> None:

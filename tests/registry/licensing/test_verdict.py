@@ -202,28 +202,6 @@ class TestAuthorReply:
         assert ask(self.act, adapter).outcome == "unknown"
         assert "author_expired" in codes(ask(self.act, adapter))
 
-    @pytest.mark.parametrize(
-        ("facts", "outcome"),
-        [
-            ({"territory": "JP", "medium": "print"}, "allowed"),
-            ({"territory": "FR", "medium": "print"}, "allowed"),
-            ({"territory": "US", "medium": "print"}, "unknown"),
-            ({"territory": "JP", "medium": "web"}, "unknown"),
-            ({"territory": "JP"}, "unknown"),
-            ({}, "unknown"),
-        ],
-    )
-    def test_a_limited_grant_counts_within_its_limits(self, facts: dict[str, object], outcome: str) -> None:
-        limited = AuthorReply(grants=[self.act], territories=["JP", "EU"], media=["print"])
-        verdict = ask(self.act, AdapterTerms("none", author_reply=limited), facts=facts)
-        assert verdict.outcome == outcome
-        assert ("author_limited" in codes(verdict)) == (outcome == "unknown")
-
-    def test_a_refusal_knows_no_limits(self) -> None:
-        refused = AuthorReply(refusals=[self.act], territories=["JP"])
-        verdict = ask(self.act, AdapterTerms("MIT", author_reply=refused), facts={"territory": "US"})
-        assert verdict.outcome == "forbidden"
-
 
 class TestTime:
     act = "generate_and_sell_images"
