@@ -132,6 +132,21 @@ def test_a_rule_binds_only_what_it_is_about(version: Version) -> None:
     assert outcome(other) == "forbidden"
 
 
+def test_a_rule_about_a_license_reaches_parts_and_both_spellings() -> None:
+    encoder = VersionFactory.create(
+        base_declared=BaseModel.objects.get(aliases__host="civitai", aliases__name="HiDream"),
+        detected_family="hidream",
+    )
+    ClaimFactory.create(version=encoder, value="MIT")
+    spelled_out = licensed("LicenseRef-pony-license-v7 AND CC0-1.0")
+    assert outcome(encoder) == "conditional"
+    for name in ("llama3.1", "LicenseRef-Pony-License-v7"):
+        rule("policy", spelled(name), acts={SELL: FORBID}, applies_to={"licenses": [name]})
+    assert outcome(encoder) == "forbidden"
+    assert outcome(spelled_out) == "forbidden"
+    assert outcome(licensed("MIT")) == "allowed"
+
+
 def test_a_guideline_reaches_the_adapters_of_its_tags(version: Version) -> None:
     fan_art = licensed("MIT", adapter=AdapterFactory.create(tags=["Kumo-San", "style"]))
     rule("overlay", "kumo-guideline", acts={SELL: FORBID}, applies_to={"tags": ["kumo-san"]})
