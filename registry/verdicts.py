@@ -55,7 +55,7 @@ def settle(version: Version) -> bool:
     For whoever writes the change log itself; everybody else calls `refresh`.
     """
     with transaction.atomic():
-        # Held before its claims are read: whoever writes one settles the version too, after this or before it,
+        # Held before its claims are read: whoever writes one settles the version too, before this or after,
         # and what was read first must not be saved last. NO KEY, since rows that point to it may come in.
         held = Version.objects.select_for_update(no_key=True, of=("self",)).select_related("adapter")
         row = held.get(pk=version.pk)
