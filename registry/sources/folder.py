@@ -32,7 +32,7 @@ from registry.sources.walk import CARD, PICTURES, WEIGHTS, Candidate, Failure, F
 
 _MOST_SAMPLES = 24
 # Readings that need not be done again after the files are grouped may take up this many bytes.
-_HELD = 32 * 2**20
+_HELD = 16 * 2**20
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from django.db import transaction
+
 from registry import storage
 from registry.basis import current_basis
 from registry.errors import KuraError
@@ -188,8 +190,11 @@ class Memory:
             for mark, version in self._kept
             if version in states
         ]
-        # Files that are not trusted have no row, and none is made for them here.
-        ScannedPath.objects.bulk_update(rows, ["version", "listing", "asked", "mark", "state"], _BATCH)
+        with transaction.atomic():
+            # Two scans of one folder take the rows in the same order. Files that are not trusted have no row.
+            held = ScannedPath.objects.filter(key__in=[row.key for row in rows]).order_by("key")
+            list(held.select_for_update().values_list("key"))
+            ScannedPath.objects.bulk_update(rows, ["version", "listing", "asked", "mark", "state"], _BATCH)
         self._kept.clear()
 
 
