@@ -16,7 +16,8 @@ _EMBEDDING_KEY = re.compile(
 _TEXT_WIDTHS = frozenset({64, 768, 1024, 1280, 2048, 2304, 2560, 3584, 4096, 5120})
 _MOST_TOKENS = 64
 _MOST_VECTORS = 512
-_ENCODER = re.compile(r"bundle_emb\..*\.(?=clip_|t5)", re.DOTALL)
+# Anchored: tried wherever a long name repeats the word, it would take the square of the time.
+_ENCODER = re.compile(r"\Abundle_emb\..*\.(?=clip_|t5)", re.DOTALL)
 _SD3 = ("sd3_medium", "sd35_medium", "sd35_large")
 
 

@@ -37,6 +37,8 @@ _PREFIXES = {
     "lora_te2_": "text_encoder_2", "text_encoder_2_": "text_encoder_2", "text_encoder_": "text_encoder",
     "lora_": "",
 }  # fmt: skip
+# No script was run more often over one file; a name that is nothing but prefixes must not take forever.
+_MOST_PREFIXES = 8
 _DOTTED = ("base_model.model.", "transformer.", "unet.")
 # Names of these dialects load as they are, if their layers are known.
 _SOUND = frozenset({
@@ -151,7 +153,7 @@ def _processor(name: str) -> _Place | None:
 def _layer(stem: str, shape: tuple[int, ...], factor: str) -> tuple[str, str] | None:
     """`(component, path)` of a module's name after all prefixes, or None."""
     flat, component = flatten(stem).replace("_processor_", "_"), ""
-    while True:
+    for _ in range(_MOST_PREFIXES):
         if component in ("", "unet") and (path := unet_path(flat)):
             return "unet", path
         if component != "unet" and flat.startswith(("text_model_", "encoder_layers_", "text_projection")):
@@ -172,8 +174,8 @@ def _encoder(shape: tuple[int, ...], factor: str) -> str:
 def _transformer(stem: str) -> tuple[str, str] | None:
     """A transformer's layer by its dotted path; an underscored one cannot be told from its dots."""
     path = stem
-    while prefix := next((one for one in _DOTTED if path.startswith(one)), ""):
-        path = path.removeprefix(prefix)
+    for _ in range(_MOST_PREFIXES):
+        path = path.removeprefix(next((one for one in _DOTTED if path.startswith(one)), ""))
     where = read_name(KeyedModule(f"transformer.{path}"))
     if "." not in path or not where.known or where.component != "transformer":
         return None

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.weights import WeightsError, inspect_file
+from registry.weights import WeightsError, inspect_file, read_header
 from registry.weights.keys import SUFFIXES
 from registry.weights.loading import load_adapter_modules
+from registry.weights.repair import find_repair
 from registry.weights.sketch import sketch_file
 from registry.weights.statistics import statistics_of
 from tests.registry.weights.files import peft, write_shapes
@@ -83,6 +84,15 @@ def test_numbers_in_names_may_be_odd_or_endless(tmp_path: Path, module: str) -> 
             read(path)
         except WeightsError:
             continue
+
+
+@pytest.mark.parametrize("part", ["bundle_emb.", "lora_unet_", "base_model.model.", "unet.unet.", "lora_A."])
+def test_a_name_that_repeats_one_word_for_megabytes_is_read(tmp_path: Path, part: str) -> None:
+    path = tmp_path / "a.safetensors"
+    write_shapes(path, {f"{part * 300_000}lora_down.weight": (4, 8)})
+    read = inspect_file(path)
+    assert "strange_tensor_names" in {finding["code"] for finding in read.findings} or read.kind != "adapter"
+    assert find_repair(read_header(path), two_encoders=False) is None
 
 
 @settings(max_examples=300, deadline=None)
