@@ -110,8 +110,11 @@ def _files(model: Path) -> list[tuple[str, Path]]:
 
 def _folder_files(model: Path) -> list[tuple[str, Path]]:
     found = []
-    for component in _COMPONENTS:
-        found += [(component, path.resolve()) for path in _weights(model / component)]
+    try:
+        for component in _COMPONENTS:
+            found += [(component, path.resolve()) for path in _weights(model / component)]
+    except OSError as error:
+        raise Unreadable(f"{model.name[:100]}: {error.strerror or 'It could not be read'}.") from None
     if not found:
         raise NotACheckpoint(f"The folder {model.name} holds no unet or text_encoder with safetensors files.")
     return found
