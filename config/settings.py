@@ -206,7 +206,7 @@ TIME_ZONE = env_str("TIME_ZONE", "UTC")
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["catalog.api.parsing.StorableJSONParser"],
     # The first one names the scheme of a 401: programs are asked for a bearer token.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "catalog.api.authentication.BearerAuthentication",

@@ -21,6 +21,7 @@ from registry.ledger import audit
 from registry.licensing.conditions import parse_condition
 from registry.licensing.errors import BadFact, LicensingError, not_one_of
 from registry.licensing.expressions import named_in
+from registry.licensing.facts import require_unicode
 from registry.licensing.question import CellTerms, Overlay, OverlayKind
 from registry.licensing.table import folded_id
 from registry.licensing.vocabulary import ACTS, STATUSES
@@ -142,6 +143,7 @@ def applied(
             if fact == TOOL and stated is not None:
                 raise BadFact(f"The fact tool must be a text, got {stated!r}.")
             continue
+        require_unicode(fact, stated)
         named = [rule for rule in known if rule.kind in kinds and spelled(stated) in rule.names]
         found += [rule for rule in named if _concerns(rule, terms)]
         if not named and not (fact == "host" and spelled(stated) in OWN):

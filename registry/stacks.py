@@ -219,7 +219,7 @@ def read_stack(base: str | None, wanted: Sequence[Wanted], act: str, facts: Mapp
     """
     if act not in ACTS:
         raise UnknownAct(f"There is no act {act!r}. {not_one_of(act, ACTS)}")
-    _, no_facts = read_facts(facts)
+    _, no_facts = read_facts({name: fact for name, fact in facts.items() if name != TOOL})
     if no_facts:
         names = ", ".join(map(repr, no_facts))
         raise UnknownFact(f"There is no fact {names}. {not_one_of(no_facts[0], FACTS)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from registry.licensing import ACTS, LicensingError
-from registry.licensing.facts import read_facts
+from registry.licensing.errors import BadFact
+from registry.licensing.facts import facts_from_json, read_facts
 
 DEFAULT_ACT = "generate_and_sell_images"
 FACTS_PREFIX = "fact"
@@ -86,10 +86,10 @@ def stated_facts(given: QueryDict) -> tuple[dict[str, Any], FactsForm]:
         form = FactsForm(given, prefix=FACTS_PREFIX)
         return form.facts(), form
     try:
-        read = json.loads(given.get("facts", "") or "{}")
-    except ValueError:
+        read = facts_from_json(given.get("facts", ""))
+    except BadFact:
         read = {}
-    fields = fields_of_facts(read if isinstance(read, dict) else {})
+    fields = fields_of_facts(read)
     facts = FactsForm(fields).facts()
     return facts, FactsForm(initial=fields, prefix=FACTS_PREFIX)
 

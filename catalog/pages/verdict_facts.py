@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,9 @@ from django.utils.translation import gettext_lazy
 
 from catalog.pages.forms import FACTS_PREFIX, FactsForm
 from registry.licensing import FACTS, LicensingError
-from registry.licensing.facts import read_facts
+from registry.licensing.errors import BadFact
+from registry.licensing.facts import facts_from_json, read_facts
+from registry.policies import TOOL
 
 _YES_NO = [("", gettext_lazy("not stated")), ("true", gettext_lazy("yes")), ("false", gettext_lazy("no"))]
 
@@ -68,16 +69,17 @@ def facts_of_page(given: QueryDict) -> tuple[dict[str, Any], EveryFact, tuple[st
         form = EveryFact(given, prefix=FACTS_PREFIX)
         return form.facts(), form, ()
     try:
-        stated = json.loads(given.get("facts", "") or "{}")
-    except ValueError as error:
-        raise UnreadableFacts(_("The facts of this address are not JSON.")) from error
-    if not isinstance(stated, dict):
-        raise UnreadableFacts(_("The facts of this address are no JSON object."))
+        stated = facts_from_json(given.get("facts", ""))
+    except BadFact as error:
+        raise UnreadableFacts(_("The facts of this address are no JSON object.")) from error
+    # The tool is the rules' fact and not the engine's.
+    tool = {TOOL: stated.pop(TOOL)} if isinstance(stated.get(TOOL), str) else {}
     try:
-        facts, unknown = read_facts(stated)
+        read, unknown = read_facts(stated)
     except LicensingError as error:
         raise UnreadableFacts(error.message) from error
-    return dict(facts), EveryFact(initial=_fields(facts), prefix=FACTS_PREFIX), unknown
+    facts = {**read, **tool}
+    return facts, EveryFact(initial=_fields(facts), prefix=FACTS_PREFIX), unknown
 
 
 def told_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from django.http import QueryDict
 from catalog.errors import BadQuery
 from registry.licensing import ACTS, LicensingError
 from registry.licensing.errors import not_one_of
-from registry.licensing.facts import read_facts
+from registry.licensing.facts import facts_from_json, read_facts
 from registry.models import Source, Vetting
 
 OUTCOMES = ("allowed", "conditional", "unknown", "forbidden")
@@ -249,19 +249,8 @@ def _facts(raw: str) -> dict[str, Any]:
         return {}
     _text("facts", raw, FACTS_MAX)
     try:
-        read = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise BadQuery("facts", 'must be a JSON object such as {"territory": "EU"}') from None
-    if not isinstance(read, dict):
-        raise BadQuery("facts", "must be a JSON object")
-    try:
+        read = facts_from_json(raw)
         read_facts(read)
     except LicensingError as error:
         raise BadQuery("facts", error.message) from None
-    except OverflowError:
-        raise BadQuery("facts", "a number is too large") from None
     return read
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

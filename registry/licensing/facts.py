@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, NoReturn
 
 from registry.licensing.errors import BadFact, ContradictoryTerms
 from registry.licensing.vocabulary import DATA, FACTS, FactKind, read_toml
@@ -26,14 +27,38 @@ _BY_SPELLING: Final = {kind.wire: kind for kind in FACTS.values()} | {
 }
 
 
+def facts_from_json(text: str) -> dict[str, Any]:
+    """The object of facts that a text holds, as it was written; an empty text states none.
+
+    Raises `BadFact` for what is no JSON object, and for text that is no Unicode (halves of surrogate pairs,
+    which could be neither printed nor put into an address). The facts themselves are checked by `read_facts`.
+    """
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        read = json.loads(text or "{}", parse_constant=refuse)
+        json.dumps(read, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadFact(
+            f"The facts are not JSON: {error}.", next_step='Write an object such as {"territory": "JP"}.'
+        ) from error
+    if not isinstance(read, dict):
+        raise BadFact("The facts must be a JSON object.", next_step='Write {"territory": "JP"}.')
+    return read
+
+
 def read_facts(stated: Mapping[str, object]) -> tuple[Facts, tuple[str, ...]]:
     """Checked facts and the names that are no facts at all. A null counts as not stated.
 
-    Raises `BadFact` for a wrong type or range, `ContradictoryTerms` for two spellings that disagree.
+    Raises `BadFact` for a wrong type or range and for text that is no Unicode, `ContradictoryTerms` for two
+    spellings that disagree.
     """
     facts: dict[str, Fact] = {}
     ignored: list[str] = []
     for name, value in stated.items():
+        require_unicode(name, name)
         kind = _BY_SPELLING.get(name)
         if kind is None:
             ignored.append(name)
@@ -58,7 +83,14 @@ def _checked(kind: FactKind, value: object) -> Fact:
         raise BadFact(f"The fact {kind.wire} must be a number of zero or more, got {value!r}.")
     if not isinstance(value, str) or not value.strip():
         raise BadFact(f"The fact {kind.wire} must be a text, got {value!r}.")
+    require_unicode(kind.wire, value)
     return _territory(value) if kind.type == "territory" else value.strip().casefold()
+
+
+def require_unicode(name: str, text: str) -> None:
+    """Raises `BadFact` for a text that no encoding can write down."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise BadFact(f"The fact {name!a} holds half of a surrogate pair, which is no text: {text!a}.")
 
 
 def _territory(text: str) -> str:

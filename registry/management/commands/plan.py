@@ -8,14 +8,14 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from registry.errors import KuraError
 from registry.licensing import ACTS
-from registry.licensing.errors import BadFact
+from registry.licensing.facts import facts_from_json
 from registry.licensing.outputs.credit import MEDIA
 from registry.licensing.outputs.phrases import LANGUAGES
 from registry.stack_outputs import Outputs
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
 
 def _answer(options: dict[str, Any]) -> dict[str, Any]:
-    stack = read_stack(options["base"], options["adapter"], options["act"], _facts(options["facts"]))
+    stack = read_stack(options["base"], options["adapter"], options["act"], facts_from_json(options["facts"]))
     plan = stack.plan()
     told = report(stack, plan)
     outputs = Outputs(stack, plan.verdict)
@@ -88,19 +88,6 @@ def _wanted(text: str) -> Wanted:
         return Wanted(int(version), float(weight) if at else None)
     except ValueError:
         raise ArgumentTypeError(f"{weight!r} is no weight; write {version}@0.8") from None
-
-
-def _facts(text: str) -> dict[str, Any]:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        read = json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise BadFact(f"--facts is not JSON: {error}.", next_step="Write an object.") from error
-    if not isinstance(read, dict):
-        raise BadFact("--facts must be a JSON object.", next_step='Write {"territory": "JP"}.')
-    return read
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from django.test import Client
 from pytest_django import Settings
 
 from registry.models import Version
@@ -101,6 +102,23 @@ def test_what_does_not_exist_is_a_problem_that_lists_what_does(
     answer = anybody.post(address, body(ink) | change)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "facts", ['{"host": "\\ud800"}', '{"\\ud800": 1}', "[" * 3000, '{"mau": NaN}', f'{{"mau": {"9" * 5000}}}']
+)
+def test_a_body_that_could_not_be_stored_or_answered_is_no_body(client: Client, facts: str, db: None) -> None:
+    body = f'{{"base": "sdxl-1-0", "adapters": [], "act": "{SELL}", "facts": {facts}'
+    response = client.post("/api/v1/plans/", body + "}", content_type="application/json")
+    assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+
+
+def test_a_plan_may_name_the_program_it_runs_in(anybody: Caller, ink: Version) -> None:
+    assert anybody.post("plans/", body(ink, facts={"tool": "comfyui"})).json()["verdict"]["outcome"] == (
+        "conditional"
+    )
+    told = anybody.post("plans/", body(ink, facts={"tool": "my own program"})).json()
+    assert told["verdict"]["outcome"] == "unknown"
 
 
 def test_where_a_login_is_required_nobody_else_asks(

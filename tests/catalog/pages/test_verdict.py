@@ -268,12 +268,29 @@ def test_an_act_that_does_not_exist_is_never_answered_as_another(client: Client,
 
 
 @pytest.mark.parametrize(
-    "facts", ["{", "[]", '{"annual_revenue_usd": "much"}', '{"territory": "Atlantis"}', '{"mau": NaN}', "5"]
+    "facts",
+    [
+        "[" * 3000,
+        '{"host": "\\ud800"}',
+        '{"tool": "\\ud800"}',
+        "{",
+        "[]",
+        '{"annual_revenue_usd": "much"}',
+        '{"territory": "Atlantis"}',
+        '{"mau": NaN}',
+        "5",
+    ],
 )
 def test_facts_that_cannot_be_read_are_refused(client: Client, version: Version, facts: str) -> None:
     response = client.get("/verdict/", {"version": version.pk, "act": "sell_adapter", "facts": facts})
     assert response.status_code == 400
     assert "This question cannot be answered" in response.content.decode()
+
+
+def test_the_tool_is_a_fact_of_the_address_too(client: Client, version: Version) -> None:
+    page = ask(client, version, facts='{"tool": "my own program"}')
+    assert "were not used" not in page
+    assert "terms of this program or service have not been read" in page
 
 
 def test_a_fact_that_does_not_exist_is_named(client: Client, version: Version) -> None:

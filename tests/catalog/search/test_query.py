@@ -119,7 +119,9 @@ def test_facts_of_any_type_are_read_or_refused(facts: Any) -> None:
         ({"facts": "{"}, "facts"),
         ({"facts": '{"annual_revenue_usd": NaN}'}, "facts"),
         ({"facts": "[" * 3000}, "facts"),
-        ({"facts": '{"annual_revenue_usd": ' + "9" * 400 + "}"}, "facts"),
+        ({"facts": '{"annual_revenue_usd": ' + "9" * 5000 + "}"}, "facts"),
+        ({"facts": '{"host": "\\ud800"}'}, "facts"),
+        ({"facts": '{"mood": "\\ud800"}'}, "facts"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_parameter(
