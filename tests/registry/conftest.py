@@ -28,3 +28,10 @@ def blobs(tmp_path: Path, settings: Settings) -> Iterator[Path]:
 def seeded(db: None) -> None:
     """Licenses and base models as shipped."""
     seed()
+
+
+@pytest.fixture
+def lineage_folder(tmp_path: Path, settings: Settings) -> Path:
+    """Where this test's own index of lineage sketches is."""
+    settings.VAR_DIR = tmp_path / "var"
+    return tmp_path / "var" / "lineage"
