@@ -25,6 +25,8 @@ from registry.weights.sketch import EDITION, Sketch, sketch_file
 MOST_FILES: Final = 8
 # Adapters are far below; what is above is not read at ingest.
 MOST_BYTES: Final = 8 * 2**30
+# The whole of such kin is in the version: a copy, so that their terms bind it too.
+COPIES: Final = frozenset({Relation.SAME_WEIGHTS, Relation.RE_UPLOAD, Relation.RESIZED})
 _CANDIDATES: Final = 50
 _MOST_KIN: Final = 200
 # Of how many older kin the composition is looked at anew, and among how many of their own kin each.

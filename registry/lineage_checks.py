@@ -10,15 +10,13 @@ from registry.basis import Basis
 from registry.checks import Result, keep_each
 from registry.claim_conflicts import claim_conflicts
 from registry.ledger import audit
-from registry.lineage import Kin, kin_of_each
-from registry.models import Check, CheckOutcome, Relation, TermsProfile, Version
+from registry.lineage import COPIES, Kin, kin_of_each
+from registry.models import Check, CheckOutcome, TermsProfile, Version
 from registry.verdicts import UNRECOGNIZED, profile_of
 from registry.version_diff import ActChange, compare_profiles
 
 LICENSE_CONFLICT: Final = "license_conflict"
 LINEAGE: Final = "lineage"
-# The whole of these kin is in the version, so that their terms must bind it too.
-_COPIES: Final = frozenset({Relation.SAME_WEIGHTS, Relation.RE_UPLOAD, Relation.RESIZED})
 _SHOWN: Final = 20
 _MOST_ASSESSED: Final = 50
 # Under whose license the bases of two copies are put when neither is known: one that forbids nothing.
@@ -106,7 +104,7 @@ def _license_conflict(
     mine = _profile(version)
     found: list[tuple[Kin, list[ActChange]]] = []
     for twin in kin:
-        if twin.relation not in _COPIES or _one_author(version, twin.version):
+        if twin.relation not in COPIES or _one_author(version, twin.version):
             continue
         if looser := compare.looser_acts(_profile(twin.version), mine):
             found.append((twin, looser))

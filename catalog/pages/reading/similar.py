@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from catalog.pages import weight_words
 from catalog.pages.numbers import decimal
-from registry.lineage import Kin, kin_of
+from registry.lineage import COPIES, Kin, kin_of
 from registry.lineage_checks import looser_acts
-from registry.models import Relation, TermsProfile, Version
+from registry.models import TermsProfile, Version
 from registry.verdicts import Basis, current_basis, verdict_of_profile
 
 MOST = 12
-# Copies carry their original's terms: only for them does it matter whose are looser.
-COPIES: Final = frozenset({Relation.SAME_WEIGHTS, Relation.RE_UPLOAD, Relation.RESIZED})
 
 
 @dataclass(frozen=True)
