@@ -221,10 +221,14 @@ def _take_up(blob: Blob) -> None:
 def reindex(progress: Progress = lambda done, total: None) -> tuple[int, dict[str, int]]:
     """Sketch and relate every version with a file that has no sketch of this edition; build the index anew.
 
-    Returns how many blobs were sketched and the size of each partition.
+    Kinships of blobs without a sketch of this edition are forgotten first. Returns how many blobs were
+    sketched and the size of each partition.
     """
     current = SketchRow.objects.filter(edition=EDITION)
-    SketchRow.objects.exclude(edition=EDITION).delete()
+    # What two sketches told of each other goes with either of them: an edition may not find it again.
+    with transaction.atomic():
+        SketchRow.objects.exclude(edition=EDITION).delete()
+        Kinship.objects.exclude(blob__sketch__edition=EDITION, other__sketch__edition=EDITION).delete()
     before = current.count()
     files = File.objects.filter(
         state=FileState.STORED, blob__container="safetensors", blob__sketch=None

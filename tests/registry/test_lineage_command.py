@@ -57,3 +57,15 @@ def test_reindexing_finds_what_was_taken_in_before_sketches_were(tmp_path: Path)
     assert lineage_json("--reindex") == {"sketched": 2, "partitions": {"sd1": 2}}
     assert relations(copy) == {original.pk: "re_upload"}
     assert lineage_json("--reindex") == {"sketched": 0, "partitions": {"sd1": 2}}
+
+
+def test_reindexing_forgets_kin_of_an_older_edition(tmp_path: Path) -> None:
+    original, copy = taken_in(tmp_path / "a", 1), taken_in(tmp_path / "copy", rotated(fresh(1)))
+    stranger = taken_in(tmp_path / "b", 2)
+    one, other = (version.files.get().blob for version in (original, stranger))
+    for blob, kin in ((one, other), (other, one)):
+        Kinship.objects.create(blob=blob, other=kin, relation="similar", cosine=0.4, share=0.16)
+    Sketch.objects.filter(blob=other).update(edition="0")
+    lineage_json("--reindex")
+    assert relations(stranger) == {}
+    assert relations(original) == {copy.pk: "re_upload"}
