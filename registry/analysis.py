@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from registry.errors import KuraError
 from registry.jobs import enqueue
+from registry.main_files import MEASURABLE, main_file, main_files
 from registry.models import (
     Analysis,
     AnalysisState,
     Blob,
     File,
-    FileState,
     Inspection,
     Job,
     JobState,
@@ -39,7 +39,6 @@ MOST_VERSIONS = 500
 
 # A measuring waits behind whatever a person waits for.
 _PRIORITY = 10
-_MEASURABLE = Q(state=FileState.STORED, blob__container="safetensors")
 
 Progress = Callable[[int, int], None]
 Pause = Callable[[], None]
@@ -96,7 +95,7 @@ def request_missing(*, limit: int = 200) -> int:
 def unmeasured() -> QuerySet[Version]:
     """Versions with a stored adapter file that this edition has not looked at, the oldest first."""
     looked_at = Analysis.objects.filter(blob=OuterRef("blob"), edition=EDITION)
-    files = File.objects.filter(_MEASURABLE, ~Exists(looked_at), version=OuterRef("pk"))
+    files = File.objects.filter(MEASURABLE, ~Exists(looked_at), version=OuterRef("pk"))
     return Version.objects.filter(Exists(files)).order_by("pk")
 
 
@@ -169,7 +168,7 @@ def _outcome(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _steps(version: Version) -> Iterator[tuple[Blob, ...]]:
     """One blob to measure, or two to compare, the older first."""
-    for file in version.files.filter(_MEASURABLE).select_related("blob")[:MOST_FILES]:
+    for file in version.files.filter(MEASURABLE).select_related("blob")[:MOST_FILES]:
         yield (file.blob,)
     for other in neighbors(version, version.adapter.versions.all()[:MOST_VERSIONS]):
         pair = _pair(version, other) if other is not None else None
@@ -179,17 +178,12 @@ def _steps(version: Version) -> Iterator[tuple[Blob, ...]]:
 
 def _pair(one: Version, other: Version) -> tuple[Blob, Blob] | None:
     """The blobs to compare two versions by, the older version's first; None without two different ones."""
-    files = [main_file(version) for version in sorted((one, other), key=moment)]
-    blobs = [file.blob for file in files if file is not None]
+    found = main_files((one, other))
+    blobs = [found[each.pk].blob for each in sorted((one, other), key=moment) if each.pk in found]
     return (blobs[0], blobs[1]) if len({blob.pk for blob in blobs}) == 2 else None
 
 
 # --- Rows ---------------------------------------------------------------------------------------------------
-
-
-def main_file(version: Version) -> File | None:
-    """The file that a version is measured by: the first stored one whose bytes are safetensors."""
-    return version.files.filter(_MEASURABLE).select_related("blob").first()
 
 
 def measured(version: Version, blob: Blob | str) -> Measured:
@@ -228,7 +222,7 @@ def _job_standing(*keys: str) -> Measured:
 
 def _job_key(version: Version) -> str:
     """Another key for other bytes or another edition: a job that is over must not stand in its way."""
-    blobs = version.files.filter(_MEASURABLE).order_by("blob").values_list("blob", flat=True)
+    blobs = version.files.filter(MEASURABLE).order_by("blob").values_list("blob", flat=True)
     return f"{version.pk}:{_digest(EDITION, DIFF_EDITION, *blobs)}"
 
 

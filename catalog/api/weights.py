@@ -7,7 +7,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from registry.analysis import Measured, main_file, measured, measured_diff
+from registry.analysis import Measured, measured, measured_diff
+from registry.main_files import main_file, main_files
 from registry.models import File, Inspection, Relation, Version
 from registry.version_diff import diff_terms, moment
 from registry.weights.scorecard import scorecard
@@ -81,7 +82,8 @@ def weights_of(version: Version) -> dict[str, Any]:
 def diff_of(one: Version, other: Version) -> dict[str, Any]:
     """The shape of DiffSerializer; nothing is assumed about who asks."""
     old, new = sorted((one, other), key=moment)
-    before, after = main_file(old), main_file(new)
+    files = main_files((old, new))
+    before, after = (files.get(each.pk) for each in (old, new))
     found = Measured("no_file")
     if before and after:
         found = measured_diff(old, new, before.blob_id, after.blob_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from catalog.pages.reading.evidence import ShownCheck, show_checks
 from catalog.pages.reading.facts import Fact, facts_of
 from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
 from inference.models import Sheet, SheetState
+from registry.main_files import first_measurable
 from registry.models import (
     Adapter,
     AliasHost,
@@ -77,10 +78,8 @@ class AdapterPage:
 
     @property
     def main_file(self) -> File | None:
-        """The file one wants: the first that is simply stored, else the first."""
-        return next((file for file in self.files if file.state == FileState.STORED), None) or next(
-            iter(self.files), None
-        )
+        """The version's main file; where it has none, the first that is stored, else the first."""
+        return _wanted(self.files)
 
     @property
     def inspection(self) -> Inspection | None:
@@ -127,7 +126,7 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
     sheets = sorted(
         version.sheets.select_related("base")[:MOST], key=lambda sheet: sheet.state != SheetState.DONE
     )
-    main = next((file for file in files if file.state == FileState.STORED), files[0] if files else None)
+    main = _wanted(files)
     return AdapterPage(
         adapter=adapter,
         version=version,
@@ -144,6 +143,11 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         facts=facts_of(version, inspections.get(main.blob_id) if main else None, claims),
         repository=_repository(version),
     )
+
+
+def _wanted(files: Sequence[File]) -> File | None:
+    stored = (file for file in files if file.state == FileState.STORED)
+    return first_measurable(files) or next(stored, None) or next(iter(files), None)
 
 
 def download_of(page: AdapterPage) -> Download:

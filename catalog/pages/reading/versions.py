@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ from catalog.pages.numbers import amount, counted, decimal, list_of, mapping, nu
 from catalog.pages.reading.facts import claim_text
 from catalog.pages.reading.training import fact_text
 from registry.analysis import measured_diff
-from registry.models import ClaimKind, File, FileState, Inspection, Standing, TermsClaim, Version
+from registry.main_files import main_files
+from registry.models import ClaimKind, File, Inspection, Standing, TermsClaim, Version
 from registry.version_diff import ActChange, ClaimChange, Side, diff_terms, moment
 from registry.weights.versions import diff_metadata
 
@@ -112,7 +113,7 @@ class Comparison:
 def read_comparison(one: Version, other: Version, facts: Mapping[str, Any]) -> Comparison:
     """The two versions compared, the older first, in four queries."""
     old, new = sorted((one, other), key=moment)
-    files = _main_files((old, new))
+    files = main_files((old, new))
     terms = diff_terms(old, new, facts)
     before, after = (files.get(each.pk) for each in (old, new))
     return Comparison(
@@ -123,12 +124,6 @@ def read_comparison(one: Version, other: Version, facts: Mapping[str, Any]) -> C
         weights=_weights(old, new, before, after),
         metadata=_metadata(before, after),
     )
-
-
-def _main_files(versions: Sequence[Version]) -> dict[int, File]:
-    """The first stored file of each version, by the version's id."""
-    files = File.objects.filter(version__in=versions, state=FileState.STORED).order_by("-pk")
-    return {file.version_id: file for file in files.select_related("blob")}
 
 
 def _act(change: ActChange) -> ActLine:

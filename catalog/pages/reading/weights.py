@@ -25,7 +25,8 @@ from catalog.pages.numbers import (
     span,
 )
 from registry.analysis import measured
-from registry.models import File, FileState, Version
+from registry.main_files import measurable
+from registry.models import File, Version
 
 # Blocks named in the sentence: more than three are a list, not a place.
 NAMED = 3
@@ -115,7 +116,7 @@ class Weights:
 
 def read_weights(version: Version, file: File | None, rank: Mapping[str, Any] | None) -> Weights:
     """The section for the version's main file: one query, and one more while nothing is measured."""
-    if file is None or file.state != FileState.STORED:
+    if file is None or not measurable(file):
         return Weights("no_file")
     found = measured(version, file.blob_id)
     if found.data is None:

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 
 from registry.analysis import ANALYZE_JOB
-from registry.models import AnalysisState, ClaimKind, Inspection, Job, Version, VersionDiff
+from registry.models import AnalysisState, ClaimKind, File, Inspection, Job, Version, VersionDiff
+from registry.storage import store_bytes
 from registry.verdicts import profile_of
 from tests.catalog.pages.rows import CLOSED_FLAGS, OPEN_FLAGS, claim, make_file
 
@@ -183,3 +184,20 @@ def test_versions_of_two_adapters_are_not_compared_by_this_page(
 ) -> None:
     answer = desk.post(f"/adapters/{version.adapter_id}/compare/", {"version": newer.pk, "compare": newer.pk})
     assert answer.status_code == 404
+
+
+def test_the_weights_compared_are_those_that_can_be_measured(
+    client: Client, version: Version, newer: Version
+) -> None:
+    # Listed before the weights: a file that is stored, but no safetensors.
+    other = store_bytes(b"an embedding", container="gguf")
+    first = newer.files.get()
+    File.objects.create(pk=first.pk - 1_000_000, version=newer, blob=other, name="a.gguf")
+    page = show(client, newer)
+    assert page.context["page"].main_file == first
+    assert page.context["comparison"].weights.state == "missing"
+    first.delete()
+    page = show(client, newer)
+    assert page.context["page"].main_file.blob == other
+    assert page.context["weights"].state == "no_file"
+    assert page.context["comparison"].weights.state == "no_file"
