@@ -303,7 +303,7 @@ def _files(version: Version) -> list[File]:
 def _locked(question: AuthorQuestion, step: str) -> AuthorQuestion:
     """The row, held until the commit, where the step can be taken from its state. Raises BadQuestionStep."""
     # The version first: whoever concludes an item of it holds the same row.
-    Version.objects.select_for_update().get(pk=question.version_id)
+    Version.objects.select_for_update(no_key=True).get(pk=question.version_id)
     locked = AuthorQuestion.objects.select_for_update().get(pk=question.pk)
     if locked.state not in _FROM[step]:
         raise BadQuestionStep(f"A question that is {locked.state} cannot be taken through {step!r}.")

@@ -126,7 +126,7 @@ def record_pasted(version: Version, kind: str, text: str, url: str, actor: str) 
     known = _kind(kind)
     document = _document(known, text, url)
     statements = _read(known, document)
-    locked = Version.objects.select_for_update().get(pk=version.pk)
+    locked = Version.objects.select_for_update(no_key=True).get(pk=version.pk)
     snapshot = keep_snapshot(document)
     changed = [keep_claim(locked, listed(each, document), {document: snapshot}) for each in statements]
     if any(changed):

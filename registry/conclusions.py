@@ -86,7 +86,7 @@ def conclude(
     item = _item(key)
     reason = _reason(reason, "A conclusion")
     read = _value(item, value)
-    locked = Version.objects.select_for_update().get(pk=version.pk)
+    locked = Version.objects.select_for_update(no_key=True).get(pk=version.pk)
     cited = _evidence(locked, evidence)
     _supersede(locked, key)
     told = {"item": key, "value": read, "who": actor, "reason": reason, "evidence": cited.pk}
@@ -117,7 +117,7 @@ def reopen(version: Version, key: str, reason: str, actor: str) -> ReviewItem:
     """
     item = _item(key)
     reason = _reason(reason, "Opening an item again")
-    locked = Version.objects.select_for_update().get(pk=version.pk)
+    locked = Version.objects.select_for_update(no_key=True).get(pk=version.pk)
     if not _supersede(locked, key):
         raise NotConcluded(f"Nobody has concluded the item {key!r}.")
     if item.kind == "base":
