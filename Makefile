@@ -9,7 +9,8 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 # PORT= for another port, TORCH_INDEX= for another build of torch (docs/operations.md).
 export PORT ?= 8000
 export TORCH_INDEX REQUIRE_ALL POSTGRES_BIN
-PYTEST_ARGS ?=
+# As many test processes as there are cores; PYTEST_ARGS= for one.
+PYTEST_ARGS ?= -n logical
 SOURCES := config registry inference catalog manage.py
 
 .DEFAULT_GOAL := help
