@@ -26,7 +26,7 @@ from registry.models import (
 )
 from registry.sources.text import json_value
 from registry.storage import local_path
-from registry.version_diff import moment, neighbors
+from registry.version_diff import moment, version_after, version_before
 from registry.weights.base_norms import shipped_norms
 from registry.weights.statistics import EDITION, statistics_of
 from registry.weights.versions import EDITION as DIFF_EDITION
@@ -35,7 +35,6 @@ from registry.weights.versions import diff_weights
 ANALYZE_JOB = "registry.analyze"
 # A version with more weight files than this is a dump of a folder; the first ones are measured.
 MOST_FILES = 8
-MOST_VERSIONS = 500
 
 # A measuring waits behind whatever a person waits for.
 _PRIORITY = 10
@@ -170,7 +169,7 @@ def _steps(version: Version) -> Iterator[tuple[Blob, ...]]:
     """One blob to measure, or two to compare, the older first."""
     for file in version.files.filter(MEASURABLE).select_related("blob")[:MOST_FILES]:
         yield (file.blob,)
-    for other in neighbors(version, version.adapter.versions.all()[:MOST_VERSIONS]):
+    for other in (version_before(version), version_after(version)):
         pair = _pair(version, other) if other is not None else None
         if pair is not None:
             yield pair

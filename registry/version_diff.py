@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from registry.basis import Basis, current_basis
 from registry.licensing.verdict import Verdict
@@ -131,16 +134,24 @@ def compare_profiles(
     return tuple(changes)
 
 
-def neighbors(version: Version, siblings: Iterable[Version]) -> tuple[Version | None, Version | None]:
-    """The versions of the same adapter and family published (else taken in) just before and just after."""
-    family = [
-        other
-        for other in siblings
-        if (other.adapter_id, other.detected_family) == (version.adapter_id, version.detected_family)
-    ]
-    before = max((each for each in family if moment(each) < moment(version)), key=moment, default=None)
-    after = min((each for each in family if moment(each) > moment(version)), key=moment, default=None)
-    return before, after
+def version_before(version: Version) -> Version | None:
+    """The version of the same adapter and family published (else taken in) just before; in one query."""
+    at, pk = moment(version)
+    earlier = _family(version).filter(Q(moment__lt=at) | Q(moment=at, pk__lt=pk))
+    return earlier.order_by("-moment", "-pk").first()
+
+
+def version_after(version: Version) -> Version | None:
+    """The version of the same adapter and family published (else taken in) just after; in one query."""
+    at, pk = moment(version)
+    later = _family(version).filter(Q(moment__gt=at) | Q(moment=at, pk__gt=pk))
+    return later.order_by("moment", "pk").first()
+
+
+def _family(version: Version) -> QuerySet[Version]:
+    """The versions of the same adapter and family with their `moment`; its tie is broken by the id."""
+    siblings = Version.objects.filter(adapter=version.adapter_id, detected_family=version.detected_family)
+    return siblings.select_related("terms_profile").annotate(moment=Coalesce("published", "created"))
 
 
 def moment(version: Version) -> tuple[datetime, int]:

@@ -32,7 +32,7 @@ from catalog.errors import BadQuery
 from catalog.search import SearchHit, SearchQuery, search
 from registry.lineage import kin_of
 from registry.models import Adapter, Check, VerdictChange, Version
-from registry.version_diff import neighbors
+from registry.version_diff import version_before
 
 # An adapter shows so many of its newest versions; versions/?adapter=ID lists all.
 VERSIONS_SHOWN = 100
@@ -141,15 +141,15 @@ class Versions(RetrieveModelMixin, ListViewSet):
 
 def _against(request: Request, version: Version) -> Version:
     """The other version: the one named, else the one before. Raises BadQuery where there is none."""
-    siblings = version.adapter.versions.select_related("terms_profile")
     raw = request.query_params.get("against", "")
     if not raw:
-        before = neighbors(version, siblings[:VERSIONS_SHOWN])[0]
+        before = version_before(version)
         if before is None:
             raise BadQuery("against", "is missing, and no earlier version is for the same family")
         return before
     if not (raw.isascii() and raw.isdigit() and len(raw) < 19) or int(raw) == version.pk:
         raise BadQuery("against", "must be the id of another version")
+    siblings = version.adapter.versions.select_related("terms_profile")
     other = siblings.filter(pk=int(raw)).first()
     if other is None:
         raise BadQuery("against", "is no version of the same adapter")

@@ -9,7 +9,7 @@ import pytest
 from registry import verdicts
 from registry.licensing.vocabulary import ACTS
 from registry.models import BaseModel, Version
-from registry.version_diff import TermsDiff, diff_terms, neighbors
+from registry.version_diff import TermsDiff, diff_terms, version_after, version_before
 from tests.factories import ALL_FLAGS, AdapterFactory, ClaimFactory, VersionFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
@@ -138,20 +138,27 @@ def test_what_was_superseded_is_not_compared(pair: tuple[Version, Version]) -> N
     assert between(*pair).same
 
 
-def test_neighbors_are_in_order_of_publication_whatever_came_in_first() -> None:
+def test_versions_follow_each_other_by_publication_whatever_came_in_first() -> None:
     adapter = AdapterFactory.create()
     third, first, second = (
         VersionFactory.create(adapter=adapter, published=datetime(2025, month, 1, tzinfo=UTC))
         for month in (3, 1, 2)
     )
-    every = [third, first, second]
-    assert neighbors(third, every) == (second, None)
-    assert neighbors(second, every) == (first, third)
-    assert neighbors(first, every) == (None, second)
+    undated = VersionFactory.create(adapter=adapter)
+    assert [version_before(each) for each in (first, second, third, undated)] == [None, first, second, third]
+    assert [version_after(each) for each in (first, second, third, undated)] == [second, third, undated, None]
 
 
-def test_a_version_for_another_family_is_no_neighbor() -> None:
+def test_of_versions_published_at_once_the_one_taken_in_first_is_before() -> None:
+    adapter, day = AdapterFactory.create(), datetime(2025, 1, 1, tzinfo=UTC)
+    old, new = (VersionFactory.create(adapter=adapter, published=day) for _ in range(2))
+    assert (version_before(new), version_after(new)) == (old, None)
+    assert (version_before(old), version_after(old)) == (None, new)
+
+
+def test_a_version_for_another_family_or_adapter_is_not_the_one_before() -> None:
     adapter = AdapterFactory.create()
     VersionFactory.create(adapter=adapter, detected_family="sdxl")
+    VersionFactory.create(detected_family="flux1")
     new = VersionFactory.create(adapter=adapter, detected_family="flux1")
-    assert neighbors(new, adapter.versions.all()) == (None, None)
+    assert (version_before(new), version_after(new)) == (None, None)

@@ -27,7 +27,7 @@ from catalog.pages.reading.weights import read_weights
 from registry.analysis import request_diff
 from registry.licensing import ACTS
 from registry.models import Version
-from registry.version_diff import neighbors
+from registry.version_diff import version_before
 
 MOST_REASONS = 12
 
@@ -87,11 +87,12 @@ def _compared(request: HttpRequest, shown: AdapterPage) -> Version | None:
     """The version to compare with: the one asked for, else the one before; None where there is none."""
     raw = request.GET.get("compare", "")
     if not raw:
-        return neighbors(shown.version, shown.versions)[0]
+        return version_before(shown.version)
     wanted = _id(raw)
     if wanted == shown.version.pk:
         return None
-    found = next((each for each in shown.versions if each.pk == wanted), None)
+    siblings = shown.adapter.versions.select_related("terms_profile")
+    found = siblings.filter(pk=wanted).first()
     if found is None:
         raise Http404(_("The adapter has no such version."))
     return found

@@ -86,6 +86,21 @@ def test_the_order_is_that_of_publication(client: Client, version: Version) -> N
     assert show(client, version).context["comparison"].old == early
 
 
+def test_the_version_before_is_found_however_many_came_in_since(client: Client, version: Version) -> None:
+    first = next_version(version, "v0.1", OPEN_FLAGS, published=datetime(2020, 1, 1, tzinfo=UTC))
+    Version.objects.filter(pk=first.pk).update(created=datetime(2020, 1, 1, tzinfo=UTC))
+    common = {"adapter": version.adapter, "detected_family": version.detected_family}
+    Version.objects.bulk_create(Version(**common, source_key=str(n), name=str(n)) for n in range(100))
+    second = next_version(version, "v0.2", OPEN_FLAGS, published=datetime(2020, 1, 2, tzinfo=UTC))
+    for chosen in ({}, {"compare": first.pk}):
+        page: Any = show(client, second, **chosen)
+        assert first not in page.context["page"].versions
+        assert page.context["comparison"].old == first
+        assert f'<option value="{first.pk}" selected>' in page.content.decode()
+    answer = client.get(f"/api/v1/versions/{second.pk}/diff/").json()
+    assert (answer["old"], answer["new"]) == (first.pk, second.pk)
+
+
 def test_acts_that_became_tighter_are_listed_with_their_clause(
     client: Client, version: Version, newer: Version
 ) -> None:
