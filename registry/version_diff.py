@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact, GreaterThan, LessThan
 
 from registry.basis import Basis, current_basis
 from registry.licensing.verdict import Verdict
@@ -16,6 +17,9 @@ from registry.licensing.vocabulary import ACTS
 from registry.models import TermsClaim, TermsProfile, Version
 from registry.profiles import direction_of
 from registry.verdicts import canonical, terms_of, verdict_of_profile
+
+# `moment` without its id, as a query.
+_MOMENT: Final = Coalesce("published", "created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +141,20 @@ def compare_profiles(
 def version_before(version: Version) -> Version | None:
     """The version of the same adapter and family published (else taken in) just before; in one query."""
     at, pk = moment(version)
-    earlier = _family(version).filter(Q(moment__lt=at) | Q(moment=at, pk__lt=pk))
-    return earlier.order_by("-moment", "-pk").first()
+    earlier = _family(version).filter(Q(LessThan(_MOMENT, at)) | Q(Exact(_MOMENT, at), pk__lt=pk))
+    return earlier.order_by(_MOMENT.desc(), "-pk").first()
 
 
 def version_after(version: Version) -> Version | None:
     """The version of the same adapter and family published (else taken in) just after; in one query."""
     at, pk = moment(version)
-    later = _family(version).filter(Q(moment__gt=at) | Q(moment=at, pk__gt=pk))
-    return later.order_by("moment", "pk").first()
+    later = _family(version).filter(Q(GreaterThan(_MOMENT, at)) | Q(Exact(_MOMENT, at), pk__gt=pk))
+    return later.order_by(_MOMENT.asc(), "pk").first()
 
 
 def _family(version: Version) -> QuerySet[Version]:
-    """The versions of the same adapter and family with their `moment`; its tie is broken by the id."""
     siblings = Version.objects.filter(adapter=version.adapter_id, detected_family=version.detected_family)
-    return siblings.select_related("terms_profile").annotate(moment=Coalesce("published", "created"))
+    return siblings.select_related("terms_profile")
 
 
 def moment(version: Version) -> tuple[datetime, int]:
