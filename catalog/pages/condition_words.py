@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from registry.licensing.conditions import Condition, parse_condition
 from registry.licensing.errors import UnknownCondition
-from registry.licensing.sentences import GATE_ANSWERS, CONDITION_SENTENCES
+from registry.licensing.sentences import CONDITION_SENTENCES, GATE_ANSWERS
 
 
 def value_of(condition: Condition) -> str:
