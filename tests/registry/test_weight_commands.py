@@ -130,7 +130,12 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
     odd = tmp_path / "a\x1b[2Jb.safetensors"
     odd.write_bytes(EMBER.read_bytes())
     missing = tmp_path / "c\x1b[2Jd.safetensors"
-    for arguments in (("statistics", odd), ("compare", odd, EMBER), ("inspect", odd), ("compare", odd, missing)):
+    for arguments in (
+        ("statistics", odd),
+        ("compare", odd, EMBER),
+        ("inspect", odd),
+        ("compare", odd, missing),
+    ):
         done = run(*arguments)
         assert "\x1b" not in done.stdout + done.stderr
         assert "\ufffd[2J" in done.stdout + done.stderr
