@@ -189,6 +189,9 @@ def _lokr_factor(shapes: Mapping[str, Shape], name: str) -> _KroneckerFactor | N
 
 
 def _glora(shapes: Mapping[str, Shape]) -> AlgorithmFacts:
+    missing = [factor for factor in ("a2", "b1", "b2") if f"glora_{factor}" not in shapes]
+    if missing:
+        return AlgorithmFacts("glora", problem=f"lacks its {missing[0]} factor")
     a2, b1, b2 = shapes["glora_a2"], shapes["glora_b1"], shapes["glora_b2"]
     if min(len(a2), len(b1), len(b2)) < 2:
         return AlgorithmFacts("glora", problem="has factors without two axes")
