@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 from hypothesis import settings as property_settings
 
 from config.postgres.cluster import embedded_cluster
@@ -38,6 +39,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     cluster = settings.DATABASES["default"]["CLUSTER"]
     embedded_cluster(cluster["folder"], cluster["bin"], durable=False).destroy()
     shutil.rmtree(settings.TEST_RUN_DIR, ignore_errors=True)
+
+
+def pytest_runtest_setup() -> None:
+    """A page asked for in Japanese leaves its language behind in the thread; every test starts without."""
+    translation.deactivate()
 
 
 def skip_or_fail(reason: str) -> None:
