@@ -21,6 +21,7 @@ from registry.licensing.outputs.phrases import LANGUAGES
 from registry.stack_outputs import Outputs
 from registry.stack_report import report
 from registry.stacks import Wanted, read_stack
+from registry.terminal import terminal_text
 from registry.weights.writer import OutputUnwritable
 
 
@@ -51,12 +52,12 @@ class Command(BaseCommand):
         try:
             told = _answer(options)
         except KuraError as error:
-            self.stderr.write(_printable(" ".join(str(error).split())))
+            self.stderr.write(terminal_text(" ".join(str(error).split())))
             sys.exit(1)
         if options["json"]:
             self.stdout.write(json.dumps(told, indent=2))
         else:
-            self.stdout.write("\n".join(map(_printable, _in_words(told))))
+            self.stdout.write("\n".join(map(terminal_text, _in_words(told))))
 
 
 def _answer(options: dict[str, Any]) -> dict[str, Any]:
@@ -137,8 +138,3 @@ def _in_words(told: dict[str, Any]) -> Iterator[str]:
             yield f"Not met by the credit: {duty}"
     for each in told.get("notice", {}).get("missing", ()):
         yield f"Missing in the bundle: {each['name']} {each['url']}".rstrip()
-
-
-def _printable(text: str) -> str:
-    """Text without what would steer a terminal: names are anyone's."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
