@@ -13,6 +13,7 @@ from registry.models.base_models import AliasHost, BaseModel, BaseModelAlias
 from registry.models.files import Blob, File, FileState, Sample
 from registry.models.jobs import Job, JobQueue, JobState
 from registry.models.lineage import Kinship, Relation, Sketch
+from registry.models.offers import AvailabilityChange, OfferedFile, OfferState
 from registry.models.policies import RuleKind, TermsRule
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
@@ -39,6 +40,7 @@ __all__ = [
     "AuthorAnswer",
     "AuthorQuestion",
     "Availability",
+    "AvailabilityChange",
     "BaseModel",
     "BaseModelAlias",
     "Blob",
@@ -59,6 +61,8 @@ __all__ = [
     "JobState",
     "Kinship",
     "License",
+    "OfferState",
+    "OfferedFile",
     "ProfileOutcomes",
     "QuestionState",
     "Relation",

@@ -32,8 +32,10 @@ class Availability(models.TextChoices):
     """What the upstream answered last; absence there never erases anything here."""
 
     PRESENT = "present", _("Present upstream")
+    EARLY_ACCESS = "early_access", _("Early access upstream")
     GATED = "gated", _("Gated upstream")
     ARCHIVED = "archived", _("Archived upstream")
+    TAKEN_DOWN = "taken_down", _("Taken down upstream")
     GONE = "gone", _("Gone upstream")
 
 
@@ -111,6 +113,16 @@ class Version(models.Model):
     vetted_at = models.DateTimeField(null=True, blank=True)
     availability = models.CharField(max_length=16, choices=Availability.choices, default=Availability.PRESENT)
     availability_since = models.DateTimeField(null=True, blank=True)
+    availability_until = models.DateTimeField(
+        null=True, blank=True, help_text="when the upstream says it opens"
+    )
+    availability_reason = models.CharField(max_length=300, blank=True)
+    settings = models.JSONField(
+        default=dict, blank=True, help_text="recommended settings, each with its evidence"
+    )
+    page = models.JSONField(
+        default=dict, blank=True, help_text="how complete the upstream's page is, line by line"
+    )
     published = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField(default=timezone.now, editable=False)
     updated = models.DateTimeField(auto_now=True)

@@ -37,10 +37,11 @@ def embedded_claims(blob: Blob, reading: Mapping[str, Any]) -> list[ListedClaim]
 
 def keep_snapshot(document: RawDocument) -> Snapshot:
     """The row with exactly these bytes from this address, made if it is new."""
+    told: dict[str, Any] = {"fetched": document.fetched} if document.fetched else {}
     snapshot, _ = Snapshot.objects.get_or_create(
         url=document.url,
         sha256=hashlib.sha256(document.body).hexdigest(),
-        defaults={"body": document.body, "media_type": document.media_type},
+        defaults={"body": document.body, "media_type": document.media_type, "etag": document.etag} | told,
     )
     return snapshot
 

@@ -18,6 +18,8 @@ class RawDocument:
     url: str
     body: bytes
     media_type: str = ""
+    etag: str = field(default="", compare=False)
+    fetched: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,46 @@ class ListedSample:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that an upstream offers for a version; its bytes are fetched only after triage.
+
+    `key`: the upstream's own id of it (a Civitai file id, the path within a repository). `url`: without any
+    credential. `size`: exact bytes, `about`: bytes as the upstream rounds them; None where it tells neither.
+    `sha256`: as announced, lower-case hex or empty; never an identity, only something to compare with.
+    `hashes`: all digests announced, spelled as the upstream does. `role`: weights, pictures or anything else
+    the upstream calls it. `requires`: login, purchase, early_access, gated: why it cannot be had now.
+    """
+
+    key: str
+    url: str
+    name: str
+    size: int | None = None
+    about: int | None = None
+    sha256: str = ""
+    hashes: tuple[tuple[str, str], ...] = ()
+    role: str = "weights"
+    primary: bool = False
+    format: str = ""
+    requires: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSample:
+    """A picture that the author shows upstream, with the parameters stated for it."""
+
+    url: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class ListedVersion:
     """One version. `source_key` None: the source has no ids, so the files' SHA256 identifies it.
 
     `name_stated`: whether the source gives that name, or it is only the file's, of which a copy has another.
+    `remote`: files to be fetched. `availability`: one of registry.models.Availability; with a reason and, for
+    early access, until when. `settings`: recommended settings with their evidence
+    (registry/sources/civitai_samples.py gives the shape); `page`: how complete the page is, line by line.
     """
 
     source_key: str | None
@@ -96,13 +133,21 @@ class ListedVersion:
     files: list[ListedFile] = field(default_factory=list)
     samples: list[ListedSample] = field(default_factory=list)
     name_stated: bool = True
+    remote: list[RemoteFile] = field(default_factory=list)
+    remote_samples: list[RemoteSample] = field(default_factory=list)
+    availability: str = "present"
+    availability_reason: str = ""
+    availability_until: datetime | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    page: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Listing:
     """One adapter with the versions at hand. `source_key` None: identified by its first file's SHA256.
 
-    `name_stated` as in ListedVersion.
+    `name_stated` as in ListedVersion. `changed`: when the upstream last changed it, where it tells.
+    `fingerprint`: a digest of all that the source says of it; the same again means nothing to do.
     """
 
     source: str
@@ -115,6 +160,8 @@ class Listing:
     tags: list[str] = field(default_factory=list)
     versions: list[ListedVersion] = field(default_factory=list)
     name_stated: bool = True
+    changed: datetime | None = None
+    fingerprint: str = ""
 
 
 @dataclass(slots=True)
