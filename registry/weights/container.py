@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,29 +48,42 @@ def open_container(path: str | os.PathLike[str], *, header_limit: int = HEADER_L
         if not stat.S_ISREG(status.st_mode):
             raise errors.Unreadable("Not a plain file.")
         with Path(path).open("rb") as file:
-            start = file.read(_SNIFFED)
-            kind = sniff(start, status.st_size)
-            if kind != "safetensors":
-                return Container(status.st_size, kind, None, _not_safetensors(kind, start, status.st_size))
-            length = int.from_bytes(start[:8], "little")
-            if 8 + length > status.st_size:
-                missing = 8 + length - status.st_size
-                error = errors.HeaderPastEnd(f"The header should be {length} bytes; {missing} are missing.")
-                return Container(status.st_size, kind, None, error)
-            if length > header_limit:
-                over = errors.HeaderOverLimit(f"The header is {length} bytes; the limit is {header_limit}.")
-                return Container(status.st_size, kind, None, over)
-            file.seek(8)
-            raw = file.read(length)
+
+            def read(start: int, end: int) -> bytes:
+                file.seek(start)
+                return file.read(end - start)
+
+            return read_container(read, status.st_size, header_limit=header_limit)
     except OSError as error:
         raise errors.Unreadable(f"{error.strerror or 'It could not be read'}.") from None
     except ValueError:
         raise errors.Unreadable("No file can have this name.") from None
+
+
+def read_container(
+    read: Callable[[int, int], bytes], size: int, *, header_limit: int = HEADER_LIMIT
+) -> Container:
+    """Say what a file of `size` bytes is by its first bytes, wherever it lies: `read(start, end)` gives those
+    from `start` up to `end`, and is asked for no more than the header. Raises what `read` raises.
+    """
+    start = read(0, min(_SNIFFED, size))
+    kind = sniff(start, size)
+    if kind != "safetensors":
+        return Container(size, kind, None, _not_safetensors(kind, start, size))
+    length = int.from_bytes(start[:8], "little")
+    if 8 + length > size:
+        missing = 8 + length - size
+        error = errors.HeaderPastEnd(f"The header should be {length} bytes; {missing} are missing.")
+        return Container(size, kind, None, error)
+    if length > header_limit:
+        over = errors.HeaderOverLimit(f"The header is {length} bytes; the limit is {header_limit}.")
+        return Container(size, kind, None, over)
+    raw = read(8, 8 + length)
     try:
-        header = parse_header(raw, status.st_size)
+        header = parse_header(raw, size)
     except errors.ContainerError as error:
-        return Container(status.st_size, kind, None, error)
-    return Container(status.st_size, kind, header, header.error)
+        return Container(size, kind, None, error)
+    return Container(size, kind, header, header.error)
 
 
 def read_header(path: str | os.PathLike[str], *, header_limit: int = HEADER_LIMIT) -> Header:

@@ -78,11 +78,7 @@ def inspect_file(
     tell what they would import; none is loaded. A path that cannot be read gives an Inspection with `error`
     set, as the `kind` unreadable.
     """
-    read = _read(path, hashes, digests, header_limit)
-    problem = name_problem(Path(path).name)
-    if problem is None or read.size is None:
-        return read
-    return replace(read, findings=[Finding("misleading_name", ERROR, problem).as_dict(), *read.findings])
+    return _told_of_name(_read(path, hashes, digests, header_limit), Path(path).name)
 
 
 def _read(
@@ -97,9 +93,33 @@ def _read(
         if container.header is None:
             found = scan_pickles(path).findings() if container.kind in PICKLE_KINDS else ()
             return _nothing(name, container.size, container.kind, _error(container), shown, found)
-        return _with_header(path, container, container.header, shown, numbers=hashes)
+        with ScalarFile(path, container.header) as file:
+            also = second_natures(path)
+            return _with_header(
+                name, container, container.header, shown, file=file, numbers=hashes, also=also
+            )
     except Unreadable as error:
         return _nothing(name, None, "unknown", _named(error), None)
+
+
+def inspect_header(name: str, container: Container) -> Inspection:
+    """What the header alone tells of a file called `name` that lies elsewhere.
+
+    As `inspect_file` without hashes, except for what only the rest of the bytes tell: alphas that are
+    tensors, and whether the file can be opened as something else, too.
+    """
+    if container.header is None:
+        read = _nothing(name, container.size, container.kind, _error(container), None)
+    else:
+        read = _with_header(name, container, container.header, None)
+    return _told_of_name(read, name)
+
+
+def _told_of_name(read: Inspection, name: str) -> Inspection:
+    problem = name_problem(name)
+    if problem is None or read.size is None:
+        return read
+    return replace(read, findings=[Finding("misleading_name", ERROR, problem).as_dict(), *read.findings])
 
 
 def _nothing(
@@ -144,12 +164,14 @@ def _named(error: WeightsError) -> dict[str, str]:
 
 
 def _with_header(
-    path: str | os.PathLike[str],
+    path: str,
     container: Container,
     header: Header,
     hashes: dict[str, str | None] | None,
     *,
-    numbers: bool,
+    file: ScalarFile | None = None,
+    numbers: bool = False,
+    also: Iterable[str] = (),
 ) -> Inspection:
     modules, rest = group_modules(header)
     modules = _as_control(modules, rest)
@@ -165,12 +187,11 @@ def _with_header(
         family = FamilyReading(possible[0]) if len(possible) == 1 else FamilyReading("unknown", possible)
     conflict = bases_conflict(declared, family)
     not_finite: list[str] = []
-    if modules:
-        with ScalarFile(path, header) as file:
-            modules = [read_alpha(module, file) for module in modules]
-            # Only where the tensors are known not to overlap: else one byte could be read a million times.
-            if numbers and container.valid:
-                not_finite = file.not_finite(header.tensors)
+    if modules and file is not None:
+        modules = [read_alpha(module, file) for module in modules]
+        # Only where the tensors are known not to overlap: else one byte could be read a million times.
+        if numbers and container.valid:
+            not_finite = file.not_finite(header.tensors)
     findings = findings_of(
         header=header,
         modules=modules,
@@ -182,11 +203,11 @@ def _with_header(
         conflict=conflict,
         training=training,
         not_finite=not_finite,
-        also=second_natures(path),
+        also=also,
         file_name=Path(path).name,
     )
     return Inspection(
-        path=os.fspath(path),
+        path=path,
         size=container.size,
         container=container.kind,
         valid=container.valid,
