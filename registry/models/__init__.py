@@ -20,6 +20,7 @@ from registry.models.readings import Inspection
 from registry.models.review_items import ItemState, ReviewItem
 from registry.models.scans import ScannedPath
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
+from registry.models.transfers import Transfer, TransferState
 from registry.models.verdicts import (
     Direction,
     ProfileOutcomes,
@@ -83,6 +84,8 @@ __all__ = [
     "TermsNotice",
     "TermsProfile",
     "TermsRule",
+    "Transfer",
+    "TransferState",
     "VerdictChange",
     "Version",
     "VersionDiff",

@@ -15,10 +15,11 @@ class JobQueue(models.TextChoices):
 
 
 class JobState(models.TextChoices):
-    """Where the work stands; the last three are final."""
+    """Where the work stands; the last three are final. A paused job waits for a person, not for a worker."""
 
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")
+    PAUSED = "paused", _("Paused")
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
     CANCELED = "canceled", _("Canceled")
@@ -47,6 +48,7 @@ class Job(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     heartbeat = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
+    pause_requested = models.BooleanField(default=False)
 
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
