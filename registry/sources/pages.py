@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from registry.sources.listing import Listing
@@ -11,19 +11,33 @@ from registry.sources.walk import Failure
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """An adapter of a page that is read only if its fingerprint is a new one: most of a second sync is not.
+
+    `fingerprint` as in Listing: a digest of all that the source says of it except volatile numbers. `read`
+    gives the listing, with the same source, source_key and fingerprint; it may raise KuraError.
+    """
+
+    source: str
+    source_key: str
+    fingerprint: str
+    read: Callable[[], Listing]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Adapters as an upstream lists them, in its order; each listing has its `fingerprint` filled in.
 
-    `cursor`: where to go on once this page is kept, None after the last one; opaque to everybody but the
-    client that made it. `failures`: items of the page that could not be read; the others are in `listings`.
-    `notes`: what a person should know of the page, such as a filter that the upstream ignored. `total`:
-    how many items the upstream announces in all, None where it does not tell.
+    `listings` may mix those read already with those that are read when needed. `cursor`: where to go on once
+    this page is kept, None after the last one; opaque to everybody but the client that made it. `failures`:
+    items of the page that could not be read at all. `notes`: what a person should know of the page, such as
+    a filter that the upstream ignored. `total`: how many items the upstream announces in all, where it does.
     """
 
-    listings: list[Listing]
+    listings: Sequence[Listing | Unread]
     cursor: str | None
-    failures: list[Failure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    failures: Sequence[Failure] = ()
+    notes: Sequence[str] = ()
     total: int | None = None
 
 
