@@ -1,0 +1,1 @@
+"""Servers on loopback that play the upstreams, with every fault they are known for."""
