@@ -19,8 +19,11 @@ from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
 from registry.models.review_items import ItemState, ReviewItem
 from registry.models.scans import ScannedPath
+from registry.models.subscriptions import IgnoredUpdate, Subscription, SubscriptionKind
+from registry.models.sync_runs import RunState, SyncProblem, SyncRun
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.transfers import Transfer, TransferState
+from registry.models.upstream_state import UpstreamItem
 from registry.models.verdicts import (
     Direction,
     ProfileOutcomes,
@@ -55,6 +58,7 @@ __all__ = [
     "File",
     "FileState",
     "Identity",
+    "IgnoredUpdate",
     "Inspection",
     "ItemState",
     "Job",
@@ -71,12 +75,17 @@ __all__ = [
     "ReviewAction",
     "ReviewItem",
     "RuleKind",
+    "RunState",
     "Sample",
     "ScannedPath",
     "Sketch",
     "Snapshot",
     "Source",
     "Standing",
+    "Subscription",
+    "SubscriptionKind",
+    "SyncProblem",
+    "SyncRun",
     "TermsBasis",
     "TermsCause",
     "TermsClaim",
@@ -86,6 +95,7 @@ __all__ = [
     "TermsRule",
     "Transfer",
     "TransferState",
+    "UpstreamItem",
     "VerdictChange",
     "Version",
     "VersionDiff",
