@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from inference.errors import UnsupportedAdapter
+from registry.weights.scaling import product_scale
 
 Factors = Mapping[str, Tensor]
 
@@ -55,7 +56,7 @@ def delta(algorithm: str, factors: Factors, alpha: float | None) -> Tensor:
         return factors["w_norm"] if "w_norm" in factors else factors["diff"]
     else:
         product, rank = _lora(factors)
-    return product * _scale(factors, alpha, rank)
+    return product * _scale(algorithm, factors, alpha, rank)
 
 
 def bias_delta(factors: Factors) -> Tensor | None:
@@ -63,15 +64,9 @@ def bias_delta(factors: Factors) -> Tensor | None:
     return factors.get("diff_b", factors.get("b_norm"))
 
 
-def _scale(factors: Factors, alpha: float | None, rank: int | None) -> float | Tensor:
-    """alpha / rank; a stored `scale` overrides it (AUTOMATIC1111).
-
-    Without a rank there is nothing to divide by.
-    """
-    if "scale" in factors:
-        return factors["scale"].reshape(())
-    # Rank 0 modules exist in files that were resized; their product is zero whatever the scale.
-    return 1.0 if alpha is None or not rank else alpha / rank
+def _scale(algorithm: str, factors: Factors, alpha: float | None, rank: int | None) -> float | Tensor:
+    """`product_scale`, but a stored `scale` stays a tensor, which may lie on the card or on no device."""
+    return factors["scale"].reshape(()) if "scale" in factors else product_scale(algorithm, alpha, rank)
 
 
 def _tucker(core: Tensor, left: Tensor, right: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from .operators import (
     wide,
 )
 from .rotations import boft_change, oft_change
+from .scaling import product_scale
 from .tensors import Array, TensorFile
 
 __all__ = [
@@ -180,9 +181,9 @@ def _change(module: ModuleTensors) -> Change:
 
 
 def _scale(module: ModuleTensors) -> float:
-    """alpha / rank; a stored `scale` overrides it (AUTOMATIC1111)."""
     stored = module.tensors.get("scale")
-    return module.scale if stored is None or stored.size != 1 else float(real(stored).reshape(-1)[0])
+    number = None if stored is None or stored.size != 1 else float(real(stored).reshape(-1)[0])
+    return product_scale(module.algorithm, module.alpha, module.rank, number)
 
 
 def _lora(tensors: dict[str, Array], scale: float) -> Change:

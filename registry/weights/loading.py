@@ -13,6 +13,7 @@ from .algorithms import split_parts
 from .container import read_header
 from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
 from .modules import ModuleFacts, group_modules
+from .scaling import product_scale
 from .tensors import Array, TensorFile
 
 # Factor names inside ModuleTensors, without the algorithm's own prefix.
@@ -22,8 +23,6 @@ _PREFIXES = ("hada_", "lokr_", "glora_", "oft_")
 _MARKERS = frozenset({"alpha", "oft_marker"})
 # How much larger than its parts a fused factor may be, for each part.
 _MOST_GROWTH = 8
-# alpha / rank has a meaning for these; for OFT alpha is a constraint, and the others have none.
-_SCALED = frozenset({"lora", "locon", "loha", "lokr", "glora"})
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,8 @@ class ModuleTensors:
 
     @property
     def scale(self) -> float:
-        """What the factors' product is multiplied with: alpha / rank, and 1 where either is missing.
-
-        LoKr with two whole factors has no rank and so ignores its alpha, which there is only the requested
-        dim.
-        """
-        if self.algorithm not in _SCALED or self.alpha is None or not self.rank:
-            return 1.0
-        return self.alpha / self.rank
+        """What alpha makes of the factors' product, by `product_scale`; a stored `scale` is a tensor here."""
+        return product_scale(self.algorithm, self.alpha, self.rank)
 
 
 def load_adapter_modules(path: str | os.PathLike[str]) -> dict[str, ModuleTensors]:
@@ -162,7 +155,7 @@ def _fused(
     up = np.zeros((facts.out_dim or 0, sum(ranks)), np.float32)
     row = column = 0
     for (tensors, alpha), rank in zip(parts, ranks, strict=True):
-        scale = alpha / rank if alpha and rank else 1.0
+        scale = product_scale("lora", alpha, rank)
         outer = tensors["up"].astype(np.float32).reshape(len(tensors["up"]), rank)
         up[row : row + len(outer), column : column + rank] = outer * np.float32(scale)
         row, column = row + len(outer), column + rank

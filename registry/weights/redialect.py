@@ -20,6 +20,7 @@ from .errors import WeightsError
 from .header import Header
 from .modules import ModuleFacts, group_modules
 from .peft_config import KEY as PEFT_CONFIG
+from .scaling import product_scale
 from .spelling import KOHYA_FACTORS, PEFT_FACTORS, diffusers_module, kohya_module, peft_module
 from .tensors import TensorFile, decode
 from .writer import TensorWriter, as_bfloat16
@@ -86,13 +87,10 @@ def write_dialect(
 
 
 def module_scale(module: ModuleFacts, file: TensorFile) -> float:
-    """What the factors' product is multiplied with: a stored scale, else alpha / rank, else 1."""
-    if "scale" in module.factors:
-        stored = file.read_number(module.factors["scale"])
-        return 1.0 if stored is None else stored
+    """`product_scale` of a module whose factors are not loaded."""
+    stored = file.read_number(module.factors["scale"]) if "scale" in module.factors else None
     alpha = file.read_number(module.factors["alpha"]) if "alpha" in module.factors else module.alpha
-    # A stored 0 reads as the rank, as in LyCORIS.
-    return alpha / module.rank if alpha and module.rank else 1.0
+    return product_scale(module.algorithm, alpha, module.rank, stored)
 
 
 def _bytes(raw: IO[bytes], header: Header, name: str) -> bytes:
