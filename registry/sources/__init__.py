@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from registry.sources.errors import PathNotFound, SourceNotSupported
-from registry.sources.folder import Findings, list_path
+from registry.sources.findings import Findings
+from registry.sources.folder import list_path
 from registry.sources.rescans import Memory
 
 Reader = Callable[[str], Findings]

@@ -15,6 +15,7 @@ from registry.scans import recall
 from registry.sources.cards import read_card
 from registry.sources.documents import read_document
 from registry.sources.errors import NoAdaptersFound, PathNotFound
+from registry.sources.findings import Findings
 from registry.sources.license_files import linked_from, read_license_file
 from registry.sources.listing import (
     ListedFile,
@@ -25,7 +26,7 @@ from registry.sources.listing import (
     RawDocument,
     Reading,
 )
-from registry.sources.rescans import Edition, Memory, Unchanged, listing_digest, mark_of
+from registry.sources.rescans import Edition, Memory, listing_digest, mark_of
 from registry.sources.sidecars import Beside, first_filled, sidecars_of
 from registry.sources.text import file_name, shown
 from registry.sources.walk import CARD, PICTURES, WEIGHTS, Candidate, Failure, Folder, walk
@@ -59,19 +60,6 @@ class Found:
         if key := first_filled(self.readings, "adapter_key"):
             return str(first_filled(self.readings, "source")), str(key)
         return ("card", str(self.card)) if self.card else ("file", str(self.path))
-
-
-@dataclass(slots=True)
-class Findings:
-    """What a source holds: files that nothing is new about, adapters to take in, and what cannot be.
-
-    Each listing is read when its turn comes, which may add to `failures`. `total` counts all files.
-    """
-
-    unchanged: list[Unchanged]
-    listings: Iterator[Listing]
-    failures: list[Failure]
-    total: int
 
 
 def list_path(path: Path, memory: Memory) -> Findings:
