@@ -36,6 +36,7 @@ class Availability(models.TextChoices):
     GATED = "gated", _("Gated upstream")
     ARCHIVED = "archived", _("Archived upstream")
     TAKEN_DOWN = "taken_down", _("Taken down upstream")
+    NOT_FOUND = "not_found", _("Not found upstream")
     GONE = "gone", _("Gone upstream")
 
 
@@ -69,6 +70,12 @@ class Adapter(models.Model):
     name = models.CharField(max_length=300)
     description = models.TextField(blank=True)
     tags = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    edited = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="fields that a person has set here",
+    )
     created = models.DateTimeField(default=timezone.now, editable=False)
     updated = models.DateTimeField(auto_now=True)
 
@@ -124,6 +131,12 @@ class Version(models.Model):
         default=dict, blank=True, help_text="how complete the upstream's page is, line by line"
     )
     published = models.DateTimeField(null=True, blank=True)
+    edited = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="fields that a person has set here",
+    )
     created = models.DateTimeField(default=timezone.now, editable=False)
     updated = models.DateTimeField(auto_now=True)
 

@@ -34,6 +34,7 @@ class OfferedFile(models.Model):
     about = models.BigIntegerField(null=True, blank=True, help_text="bytes as the upstream rounds them")
     hashes = models.JSONField(default=dict, blank=True, help_text="as announced; never an identity")
     role = models.CharField(max_length=60, default="weights")
+    format = models.CharField(max_length=40, blank=True, help_text="as the upstream calls it")
     primary = models.BooleanField(default=False)
     requires = models.CharField(max_length=20, blank=True, help_text="login, purchase, early_access, gated")
     state = models.CharField(max_length=10, choices=OfferState.choices, default=OfferState.OFFERED)
