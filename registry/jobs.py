@@ -68,8 +68,8 @@ def enqueue(
 ) -> Job:
     """The job for this kind and key, written now and started when the transaction commits.
 
-    Asking twice gives one job: one that waits only becomes more urgent, one that runs goes on, one that is
-    over stays so unless `again` is set, which starts it anew with this payload.
+    Asking twice gives one job: one that waits only becomes more urgent, one that runs or is paused goes on
+    or stays paused, one that is over stays so unless `again` is set, which starts it anew with this payload.
     """
     values = {
         "payload": payload or {},
@@ -92,13 +92,6 @@ def enqueue(
     return job
 
 
-def cancel(job: Job) -> None:
-    """Cancel a waiting job at once; ask a running one to stop at its next safe point."""
-    over: dict[str, Any] = {"state": JobState.CANCELED, "finished": Now()}
-    if not Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(**over):
-        Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(cancel_requested=True)
-
-
 def wake(queue: str, *, expires: int | None = None) -> None:
     """Tell one worker of the queue to look. A broker that is away only costs time: the reaper repeats it."""
     try:
@@ -113,6 +106,7 @@ def _start_anew(job: Job, values: dict[str, Any]) -> None:
         "attempt": 0,
         "not_before": None,
         "cancel_requested": False,
+        "pause_requested": False,
         "error_code": "",
         "error_message": "",
         "progress_done": 0,
@@ -186,10 +180,10 @@ class JobContext:
         _held(self.job).update(progress_done=min(done, total), progress_total=total)
 
     def should_stop(self) -> bool:
-        """Whether the worker is shutting down, the job was canceled, or another worker has taken it."""
+        """Whether the worker is shutting down, the job was canceled or paused, or another worker has it."""
         if self.stopping() or self.keeper.lost.is_set():
             return True
-        return not _held(self.job).filter(cancel_requested=False).exists()
+        return not _held(self.job).filter(cancel_requested=False, pause_requested=False).exists()
 
     def check(self) -> None:
         """Raise JobStopped when the work should stop; call it between two steps that must not be cut."""
@@ -281,7 +275,7 @@ def reap() -> int:
                 _tell(job)
                 taken += 1
         else:
-            taken += dead.update(state=JobState.QUEUED, **_NOBODY)
+            taken += dead.update(**_AS_ASKED, **_NOBODY)
     return taken
 
 
@@ -292,7 +286,22 @@ def waiting_queues() -> list[str]:
 
 # --- Rows ---------------------------------------------------------------------------------------------------
 
-_NOBODY: dict[str, Any] = {"worker": "", "lease_until": None, "cancel_requested": False}
+_NOBODY: dict[str, Any] = {
+    "worker": "",
+    "lease_until": None,
+    "cancel_requested": False,
+    "pause_requested": False,
+}
+# Where a job goes that is not over: as a person asked meanwhile, else back into its queue. The expressions
+# see the row as it was before the update.
+_AS_ASKED: dict[str, Any] = {
+    "state": Case(
+        When(cancel_requested=True, then=Value(JobState.CANCELED)),
+        When(pause_requested=True, then=Value(JobState.PAUSED)),
+        default=Value(JobState.QUEUED),
+    ),
+    "finished": Case(When(cancel_requested=True, then=Now()), default=None),
+}
 
 
 def _due() -> QuerySet[Job]:
@@ -313,10 +322,8 @@ def _renew(job: Job) -> bool:
 
 
 def _put_back(job: Job) -> None:
-    """Stopped on request: canceled if that was the request, else waiting again without counting the try."""
-    over: dict[str, Any] = {"state": JobState.CANCELED, "finished": Now(), **_NOBODY}
-    if not _held(job).filter(cancel_requested=True).update(**over):
-        _held(job).update(state=JobState.QUEUED, attempt=F("attempt") - 1, **_NOBODY)
+    """Stopped on request: canceled or paused if asked for, else waiting again; no try is counted."""
+    _held(job).update(attempt=F("attempt") - 1, **_AS_ASKED, **_NOBODY)
 
 
 def _failed(job: Job, code: str, message: str, *, permanent: bool) -> None:
@@ -326,10 +333,10 @@ def _failed(job: Job, code: str, message: str, *, permanent: bool) -> None:
         return
     pause = min(FIRST_PAUSE * 2 ** (job.attempt - 1), LONGEST_PAUSE)
     _held(job).update(
-        state=JobState.QUEUED,
         not_before=Now() + timedelta(seconds=pause),
         error_code=code,
         error_message=message,
+        **_AS_ASKED,
         **_NOBODY,
     )
 

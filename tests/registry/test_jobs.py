@@ -259,25 +259,6 @@ def test_an_interrupt_puts_the_job_back_and_ends_the_process(does: Does, woken: 
     assert (job.state, job.attempt) == (JobState.QUEUED, 0)
 
 
-def test_a_waiting_job_is_canceled_at_once(woken: list[str]) -> None:
-    job = jobs.enqueue("test", "a")
-    jobs.cancel(job)
-    job.refresh_from_db()
-    assert job.state == JobState.CANCELED
-    assert jobs.claim("cpu", "w") is None
-
-
-def test_a_running_job_is_canceled_at_its_next_safe_point(does: Does, woken: list[str]) -> None:
-    def stop_halfway(context: jobs.JobContext) -> None:
-        jobs.cancel(context.job)
-        context.check()
-
-    does(stop_halfway)
-    jobs.enqueue("test", "a")
-    job = jobs.run_next("cpu")
-    assert job and job.state == JobState.CANCELED
-
-
 # --- Dead workers -------------------------------------------------------------------------------------------
 
 
