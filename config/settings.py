@@ -19,6 +19,7 @@ from config.env import (
     env_str,
 )
 from config.secret_key import load_secret_key
+from config.upstreams import per_host_numbers, upstream_tokens, upstream_user_agent
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env_path("VAR_DIR", BASE_DIR / "var")
@@ -184,6 +185,47 @@ XACCEL_PREFIX = env_str("XACCEL_PREFIX", "/protected-blobs/")
 # A longer header of a weights file is not read: real ones have a few MB, and reading takes memory.
 HEADER_LIMIT = env_int("HEADER_LIMIT_MB", 32, minimum=1, maximum=100) * 1024 * 1024
 
+# --- Upstreams ----------------------------------------------------------------------------------------------
+
+# `HOST` (the scheme's port), `*.HOST` (its subdomains), `HOST:PORT`, `HOST:*`.
+UPSTREAM_HOSTS = env_list(
+    "UPSTREAM_HOSTS",
+    (
+        *("civitai.com", "civitai.red", "civitai.green", "*.civitai.com", "*.civitai.red", "*.civitai.green"),
+        *("huggingface.co", "*.huggingface.co", "hf.co"),
+    ),
+)
+# Where upstreams keep their files: redirects may lead there, and no token goes there.
+UPSTREAM_FILE_HOSTS = env_list(
+    "UPSTREAM_FILE_HOSTS", ("*.r2.cloudflarestorage.com", "*.backblazeb2.com", "*.hf.co")
+)
+# Machines of one's own: another Kura in the LAN, a mirror. May have private addresses and plain http.
+UPSTREAM_PRIVATE_HOSTS = env_list("UPSTREAM_PRIVATE_HOSTS")
+UPSTREAM_TOKENS = upstream_tokens(
+    env_secret("UPSTREAM_TOKENS"),
+    civitai=(env_secret("CIVITAI_TOKEN"), ("civitai.com", "civitai.red", "civitai.green")),
+    hub=(env_secret("HF_TOKEN"), ("huggingface.co",)),
+)
+UPSTREAM_USER_AGENT = upstream_user_agent("0.1.0", env_str("UPSTREAM_CONTACT"))
+UPSTREAM_CONNECT_SECONDS = env_int("UPSTREAM_CONNECT_SECONDS", 10, minimum=1)
+UPSTREAM_READ_SECONDS = env_int("UPSTREAM_READ_SECONDS", 30, minimum=1)
+UPSTREAM_TOTAL_SECONDS = env_int("UPSTREAM_TOTAL_SECONDS", 120, minimum=1)
+UPSTREAM_LEAST_KB_PER_SECOND = env_int("UPSTREAM_LEAST_KB_PER_SECOND", 4, minimum=0)
+UPSTREAM_TRIES = env_int("UPSTREAM_TRIES", 5, minimum=1, maximum=20)
+# A longer pause is not sat out: the request fails with rate_limited, and its job comes back later.
+UPSTREAM_LONGEST_WAIT_SECONDS = env_int("UPSTREAM_LONGEST_WAIT_SECONDS", 60, minimum=0)
+UPSTREAM_ANSWER_MB = env_int("UPSTREAM_ANSWER_MB", 64, minimum=1)
+UPSTREAM_FILE_GB = env_int("UPSTREAM_FILE_GB", 20, minimum=1)
+UPSTREAM_CA_BUNDLE = env_str("UPSTREAM_CA_BUNDLE")
+# Shared by all processes through the database; private hosts have no budget unless named here.
+UPSTREAM_CONCURRENCY = env_int("UPSTREAM_CONCURRENCY", 4, minimum=1, maximum=64)
+UPSTREAM_REQUESTS_PER_MINUTE = env_int("UPSTREAM_REQUESTS_PER_MINUTE", 120, minimum=1)
+UPSTREAM_HOST_REQUESTS_PER_MINUTE = per_host_numbers(
+    "UPSTREAM_HOST_REQUESTS_PER_MINUTE", env_list("UPSTREAM_HOST_REQUESTS_PER_MINUTE")
+)
+UPSTREAM_SHARED_BUDGETS = env_bool("UPSTREAM_SHARED_BUDGETS", True)
+UPSTREAM_REMEMBER_REFUSALS_SECONDS = env_int("UPSTREAM_REMEMBER_REFUSALS_SECONDS", 3600, minimum=0)
+
 # --- Vetting ------------------------------------------------------------------------------------------------
 
 # A file whose terms forbid this act is not handed out, however well it is vetted.
@@ -256,7 +298,9 @@ LOG_LEVEL = env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redact": {"()": "config.logs.RedactSecrets", "secrets": [SECRET_KEY]}},
+    "filters": {
+        "redact": {"()": "config.logs.RedactSecrets", "secrets": [SECRET_KEY, *UPSTREAM_TOKENS.values()]}
+    },
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {
         # Standard error: standard output belongs to what a command answers.

@@ -15,12 +15,17 @@ if "TEST_RUN_DIR" not in os.environ:
 TEST_RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
 
 # Nothing of the developer's own set-up may reach the tests.
-for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "VAR_DIR", "DEBUG", "HTTPS"):
+for _name in (
+    *("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "VAR_DIR", "DEBUG", "HTTPS"),
+    *("CIVITAI_TOKEN", "HF_TOKEN", *(name for name in os.environ if name.startswith("UPSTREAM_"))),
+):
     os.environ.pop(_name, None)
     os.environ.pop(f"{_name}_FILE", None)
 os.environ["VAR_DIR"] = str(TEST_RUN_DIR)
 os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789" * 4
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Each test has a server of its own; the tests of shared budgets turn them on.
+os.environ["UPSTREAM_SHARED_BUDGETS"] = "false"
 
 from config.settings import *  # noqa: E402, F403
 from config.settings import DATABASES, STORAGES  # noqa: E402
