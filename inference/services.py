@@ -18,7 +18,8 @@ from inference.errors import (
 from inference.models import Sheet, SheetState
 from inference.recipes import FAMILIES, Recipe, SheetPlan, Trigger, UnknownRecipe, get_recipe
 from registry.jobs import enqueue
-from registry.models import BaseModel, Check, CheckOutcome, File, FileState, Version
+from registry.main_files import MEASURABLE
+from registry.models import BaseModel, Check, CheckOutcome, File, Version
 
 RENDER_JOB = "render_sheet"
 STANDARD = "standard"
@@ -86,9 +87,7 @@ def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
     """
     bases = BaseModel.objects.filter(family__in=FAMILIES).exclude(weights="")
     named = Q(base_decided__in=bases) | Q(base_declared__in=bases)
-    stored = File.objects.filter(
-        version=OuterRef("pk"), state=FileState.STORED, blob__container="safetensors"
-    )
+    stored = File.objects.filter(MEASURABLE, version=OuterRef("pk"))
     shown = Sheet.objects.filter(version=OuterRef("pk"), recipe=STANDARD, blob__files__version=OuterRef("pk"))
     missing = (
         Version.objects.filter(Exists(stored), ~Exists(shown))
@@ -107,7 +106,7 @@ def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
 
 def renderable_file(version: Version) -> File:
     """The adapter file that a sheet shows: the first stored safetensors file. Raises NoAdapterFile."""
-    files = version.files.filter(state=FileState.STORED, blob__container="safetensors").select_related("blob")
+    files = version.files.filter(MEASURABLE).select_related("blob")
     adapter = files.filter(blob__inspections__kind="adapter").first()
     found = adapter or files.first()
     if found is None:

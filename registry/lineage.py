@@ -13,7 +13,8 @@ from django.db.models.functions import RowNumber
 
 from registry import lineage_index
 from registry.errors import KuraError
-from registry.models import Blob, File, FileState, Inspection, Kinship, Relation, Version
+from registry.main_files import MEASURABLE
+from registry.models import Blob, File, Inspection, Kinship, Relation, Version
 from registry.models import Sketch as SketchRow
 from registry.storage import local_path
 from registry.weights.family_table import SUB_FAMILIES
@@ -182,7 +183,7 @@ def relate(version: Version) -> bool:
     several processes at once. Must not run inside a transaction that takes long: whoever relates another
     version waits for it. Raises LineageIndexUnusable; what was not noted is tried again by the next run.
     """
-    files = version.files.filter(state=FileState.STORED, blob__container="safetensors", blob__sketch=None)
+    files = version.files.filter(MEASURABLE, blob__sketch=None)
     blobs = list(Blob.objects.filter(files__in=files).distinct().order_by("sha256")[:MOST_FILES])
     for blob in blobs:
         _take_up(blob)
@@ -230,9 +231,7 @@ def reindex(progress: Progress = lambda done, total: None) -> tuple[int, dict[st
         SketchRow.objects.exclude(edition=EDITION).delete()
         Kinship.objects.exclude(blob__sketch__edition=EDITION, other__sketch__edition=EDITION).delete()
     before = current.count()
-    files = File.objects.filter(
-        state=FileState.STORED, blob__container="safetensors", blob__sketch=None
-    ).order_by()
+    files = File.objects.filter(MEASURABLE, blob__sketch=None).order_by()
     versions = list(files.values_list("version_id", flat=True).distinct())
     for done, pk in enumerate(sorted(versions)):
         progress(done, len(versions))
