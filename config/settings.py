@@ -283,6 +283,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "SourceEnum": "registry.models.adapters.Source",
         "FileStateEnum": "registry.models.files.FileState",
         "JobStateEnum": "registry.models.jobs.JobState",
+        "TransferStateEnum": "registry.models.transfers.TransferState",
         "SheetStateEnum": "inference.models.SheetState",
         "ReviewActionEnum": "registry.models.vetting.ReviewAction",
     },

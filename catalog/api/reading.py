@@ -1,4 +1,4 @@
-"""licenses/, base-models/, sheets/ and jobs/: lists and details that only read."""
+"""licenses/, base-models/ and sheets/: lists and details that only read."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.serializers import BaseSerializer
 
 from catalog.api.lists import ListViewSet
-from catalog.api.permissions import SignedIn
 from catalog.api.serializers import (
     BaseModelSerializer,
-    JobSerializer,
     LicenseDetail,
     LicenseHead,
     SheetDetail,
     SheetHead,
 )
 from inference.models import Sheet
-from registry.models import BaseModel, Job, License
+from registry.models import BaseModel, License
 
 
 class Licenses(RetrieveModelMixin, ListViewSet):
@@ -59,12 +57,3 @@ class Sheets(RetrieveModelMixin, ListViewSet):
     def get_serializer_class(self) -> type[BaseSerializer[Sheet]]:
         """One sheet shows its cells; a list does not."""
         return SheetDetail if self.action == "retrieve" else SheetHead
-
-
-class Jobs(RetrieveModelMixin, ListViewSet):
-    """Work to do, being done, or done; for known callers, since keys can name local paths."""
-
-    permission_classes = [SignedIn]
-    queryset = Job.objects.all()
-    serializer_class = JobSerializer
-    filterset_fields = ["kind", "state", "queue"]

@@ -17,7 +17,6 @@ from registry.models import (
     Blob,
     Check,
     File,
-    Job,
     License,
     Review,
     Version,
@@ -272,17 +271,6 @@ class SheetDetail(SheetHead):
         fields = [
             *SheetHead.Meta.fields, "cells_total", "seconds", "base_digest", "metrics", "findings",
             "manifest", "cells",
-        ]  # fmt: skip
-
-
-class JobSerializer(serializers.ModelSerializer[Job]):
-    """A piece of work and how far it is."""
-
-    class Meta:
-        model = Job
-        fields = [
-            "id", "kind", "key", "queue", "state", "priority", "attempt", "max_attempts", "progress_done",
-            "progress_total", "error_code", "error_message", "created", "started", "finished",
         ]  # fmt: skip
 
 

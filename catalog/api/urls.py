@@ -12,9 +12,10 @@ from rest_framework.views import APIView
 from catalog.api.adapters import Adapters, Versions
 from catalog.api.files import Content, Files
 from catalog.api.items import Conclusions, Items, Reopenings
+from catalog.api.jobs import Jobs
 from catalog.api.plan import Boms, Credits, Notices, Plans
 from catalog.api.questions import Questions
-from catalog.api.reading import BaseModels, Jobs, Licenses, Sheets
+from catalog.api.reading import BaseModels, Licenses, Sheets
 from catalog.api.reviews import Reviews
 from catalog.api.verdicts import Verdicts
 from catalog.errors import NotFound
