@@ -74,12 +74,7 @@ class Model:
 
     def read(self, layer: Layer) -> Matrix:
         file, _, place = self._places[layer]
-        values = file.read(place.tensor)
-        if place.third is not None:
-            size = values.shape[0] // 3
-            values = values[place.third * size : (place.third + 1) * size]
-        if place.transposed:
-            values = values.T
+        values = place.cut(file.read(place.tensor))
         return values.astype(np.float32).reshape(self.shape(layer))
 
 

@@ -11,20 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from .checkpoints import weights_of
 from .container import read_header
 from .errors import BaseNormsUnreadable, NoModules
 from .operators import Dense, as_matrix, real
 from .tensors import TensorFile
-from .unet_names import flatten, text_path, unet_path
+from .unet_names import flatten
 
 # One weight may have this many numbers; T5's largest, its embedding, has 132 million.
 _WEIGHT_LIMIT = 2**28
 _SHIPPED = ("toybox",)
-_CHECKPOINT_PREFIXES = (
-    ("model.diffusion_model.", ""),
-    ("cond_stage_model.transformer.", "text_encoder"),
-    ("conditioner.embedders.0.transformer.", "text_encoder"),
-)
 
 
 def layer_key(component: str, path: str) -> str:
@@ -44,31 +40,18 @@ def norms_of(path: str | os.PathLike[str], component: str = "") -> dict[str, flo
         raise header.error
     found: dict[str, float] = {}
     with TensorFile(path, header) as file, np.errstate(over="ignore", invalid="ignore"):
-        for name, tensor in header.tensors.items():
-            layer = name.removesuffix(".weight")
-            if layer == name or len(tensor.shape) < 2 or math.prod(tensor.shape) > _WEIGHT_LIMIT:
+        for layer, place in weights_of(header.tensors, component):
+            shape = header.tensors[place.tensor].shape
+            if len(shape) < 2 or math.prod(shape) > _WEIGHT_LIMIT:
                 continue
-            values = file.read(name)
+            values = place.cut(file.read(place.tensor))
             if np.issubdtype(values.dtype, np.floating):
                 norm = Dense(as_matrix(real(values))).frobenius()
                 if math.isfinite(norm):
-                    found[layer_key(*_layer(layer, component))] = norm
+                    found[layer_key(layer.component, layer.path)] = norm
     if not found:
         raise NoModules("The file holds no weights of a base model.")
     return found
-
-
-def _layer(name: str, component: str) -> tuple[str, str]:
-    for prefix, part in _CHECKPOINT_PREFIXES:
-        if name.startswith(prefix):
-            name = name.removeprefix(prefix)
-            component = component or part
-            break
-    if component in ("", "text_encoder", "text_encoder_2") and (path := text_path(name)) is not None:
-        return component or "text_encoder", path
-    if not component and (path := unet_path(name)) is not None:
-        return "unet", path
-    return component or "transformer", name
 
 
 def shipped_norms(family: str) -> dict[str, float] | None:

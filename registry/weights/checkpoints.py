@@ -1,8 +1,9 @@
-"""Which layer each tensor of a full Stable Diffusion checkpoint belongs to, whoever wrote the file.
+"""Which layer each tensor of a base model belongs to, whoever wrote the file.
 
 Known are single files in LDM's names (SD1, SD2) and SGM's (SDXL), diffusers' own folders, and bare UNets and
-text encoders. All end in diffusers' paths. OpenCLIP's text encoders (SD2, SDXL's second) keep query, key and
-value in one matrix: mlfoundations/open_clip, `transformer.py: ResidualAttentionBlock`.
+text encoders. All end in diffusers' paths; the layers of other models keep their own names. OpenCLIP's text
+encoders (SD2, SDXL's second) keep query, key and value in one matrix: mlfoundations/open_clip,
+`transformer.py: ResidualAttentionBlock`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .tensors import Array
 from .unet_names import text_path, unet_path
 
 # What a tensor's name starts with -> its component, and whether the rest is in OpenCLIP's names.
@@ -22,8 +24,8 @@ _PREFIXES = (
     ("conditioner.embedders.0.transformer.", "text_encoder", False),
     ("conditioner.embedders.0.model.", "text_encoder_2", True),
     ("conditioner.embedders.1.model.", "text_encoder_2", True),
-    ("text_model.", "text_encoder", False),
 )
+_TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 _RESBLOCK = re.compile(r"transformer\.resblocks\.(\d+)\.(.+)")
 _OPEN_CLIP_LAYERS = {
     "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2",
@@ -81,32 +83,56 @@ class Place:
     third: int | None = None
     transposed: bool = False
 
+    def cut(self, values: Array) -> Array:
+        """The layer's own numbers among those of the tensor."""
+        if self.third is not None:
+            size = len(values) // 3
+            values = values[self.third * size : (self.third + 1) * size]
+        return values.T if self.transposed else values
+
 
 def layers_of(names: Iterable[str], component: str = "") -> Iterator[tuple[Layer, Place]]:
-    """The layers that these tensors are; `component` is that of a diffusers folder, "" for a single file.
+    """The layers of Stable Diffusion that these tensors are.
 
-    Tensors of other parts (VAE, buffers, an EMA copy) are passed over.
+    `component` is that of a diffusers folder, "" for a single file. Tensors of other parts (VAE, buffers, an
+    EMA copy) are passed over.
     """
     for name in names:
-        if component:
-            yield from _diffusers(component, name, name)
-            continue
-        for prefix, found, open_clip in _PREFIXES:
-            if name.startswith(prefix):
-                rest = name.removeprefix(prefix)
-                yield from _open_clip(found, rest, name) if open_clip else _diffusers(found, rest, name)
-                break
-        else:
-            if unet_path(name.rpartition(".")[0]) is not None:
-                yield from _diffusers("unet", name, name)
+        found, rest, open_clip = _split(name)
+        part = component or found
+        yield from _open_clip(part, rest, name) if open_clip else _diffusers(part, rest, name)
+
+
+def weights_of(names: Iterable[str], component: str = "") -> Iterator[tuple[Layer, Place]]:
+    """The weights of any base model among these tensors: `layers_of`, and what it passes over by its own name
+    as part of `component` or, where neither that nor the name tells, of the transformer.
+    """
+    for name in names:
+        known = list(layers_of([name], component))
+        if known:
+            yield from ((layer, place) for layer, place in known if layer.kind == "weight")
+        elif name.endswith(".weight"):
+            found, rest, _ = _split(name)
+            part = component or ("transformer" if found in ("", "unet") else found)
+            yield Layer(part, rest.removesuffix(".weight"), "weight"), Place(name)
+
+
+def _split(name: str) -> tuple[str, str, bool]:
+    """The component that a tensor's name tells ("" for none), the rest of it, whether that is OpenCLIP's."""
+    for prefix, component, open_clip in _PREFIXES:
+        if name.startswith(prefix):
+            return component, name.removeprefix(prefix), open_clip
+    path = name.rpartition(".")[0]
+    if unet_path(path) is not None:
+        return "unet", name, False
+    return "text_encoder" if text_path(path) is not None else "", name, False
 
 
 def _diffusers(component: str, rest: str, name: str) -> Iterator[tuple[Layer, Place]]:
     path, _, kind = rest.rpartition(".")
-    if kind in ("weight", "bias"):
-        canonical = unet_path(path) if component == "unet" else text_path(path)
-        if canonical is not None:
-            yield Layer(component, canonical, kind), Place(name)
+    read = unet_path if component == "unet" else text_path if component in _TEXT_ENCODERS else None
+    if read is not None and kind in ("weight", "bias") and (canonical := read(path)) is not None:
+        yield Layer(component, canonical, kind), Place(name)
 
 
 def _open_clip(component: str, rest: str, name: str) -> Iterator[tuple[Layer, Place]]:

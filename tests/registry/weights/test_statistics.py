@@ -310,6 +310,23 @@ def test_a_single_file_checkpoint_names_the_same_layers(tmp_path: Path) -> None:
     assert set(norms_of(path)) == set(names.values())
 
 
+def test_the_fused_projections_of_an_open_clip_encoder_have_a_norm_each(tmp_path: Path) -> None:
+    block = "conditioner.embedders.1.model.transformer.resblocks.3"
+    fused = numbers(24, 8)
+    path = write_arrays(tmp_path / "base.safetensors", {f"{block}.attn.in_proj_weight": fused})
+    layer = "text_encoder_2:text_model_encoder_layers_3_self_attn"
+    parts = zip(("q_proj", "k_proj", "v_proj"), np.split(fused.astype(float), 3), strict=True)
+    assert norms_of(path) == pytest.approx({f"{layer}_{name}": np.linalg.norm(part) for name, part in parts})
+
+
+def test_a_single_file_of_another_model_keeps_its_own_names(tmp_path: Path) -> None:
+    path = write_arrays(
+        tmp_path / "base.safetensors",
+        {"model.diffusion_model.double_blocks.0.img_attn.qkv.weight": numbers(12, 4)},
+    )
+    assert set(norms_of(path)) == {"transformer:double_blocks_0_img_attn_qkv"}
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', '{"a": NaN}', '{"a": -1}', "[" * 100_000])
 def test_norms_that_are_none_give_our_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "norms.json"
