@@ -14,6 +14,7 @@ from registry.models.files import Blob, File, FileState, Sample
 from registry.models.jobs import Job, JobQueue, JobState
 from registry.models.lineage import Kinship, Relation, Sketch
 from registry.models.offers import AvailabilityChange, OfferedFile, OfferState
+from registry.models.peers import Instance
 from registry.models.policies import RuleKind, TermsRule
 from registry.models.provenance import Snapshot
 from registry.models.readings import Inspection
@@ -60,6 +61,7 @@ __all__ = [
     "Identity",
     "IgnoredUpdate",
     "Inspection",
+    "Instance",
     "ItemState",
     "Job",
     "JobQueue",

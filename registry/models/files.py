@@ -58,6 +58,9 @@ class File(models.Model):
     name = models.CharField(max_length=300)
     state = models.CharField(max_length=16, choices=FileState.choices, default=FileState.STORED)
     reason = models.CharField(max_length=300, blank=True, help_text="why the file is not simply stored")
+    announced = models.CharField(
+        max_length=64, blank=True, help_text="SHA256 as the source announces it; never an identity"
+    )
     created = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

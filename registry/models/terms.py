@@ -45,6 +45,7 @@ class ClaimKind(models.TextChoices):
     TEXT_TERMS = "text_terms", _("Terms in the author's own words")
     SERVICE_TERMS = "service_terms", _("Terms of a service")
     CONCLUSION = "conclusion", _("A reviewer's conclusion")
+    PEER_VETTING = "peer_vetting", _("Vetting by another Kura")
 
 
 class Standing(models.TextChoices):
