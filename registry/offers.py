@@ -134,12 +134,17 @@ _LENGTHS: Final[Mapping[str, tuple[int, ...]]] = {
 
 
 def keep_availability(
-    version: Version, state: str, reason: str = "", until: datetime | None = None, *, at: datetime | None = None
+    version: Version,
+    state: str,
+    reason: str = "",
+    until: datetime | None = None,
+    *,
+    at: datetime | None = None,
 ) -> bool:
     """Note what the upstream answers for the version now; whether that is something else than before.
 
-    A change of state, or of the time until which it holds, is dated and kept for good; files, claims, pictures
-    and sheets are left as they are. `at`: when it was answered, now unless given.
+    A change of state, or of the time until which it holds, is dated and kept for good; files, claims,
+    pictures and sheets are left as they are. `at`: when it was answered, now unless given.
     """
     reason = line(reason, 300)
     same = (version.availability, version.availability_until) == (state, until)

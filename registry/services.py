@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,28 +16,19 @@ from registry.errors import KuraError
 from registry.licensing.table import find_license
 from registry.lineage import relate
 from registry.lineage_checks import assess_with_kin
-from registry.models import BaseModel, Blob, ClaimKind, Inspection, Version
+from registry.models import BaseModel, ClaimKind, Version
 from registry.sources import read_source
-from registry.sources.errors import NoAdaptersFound, NotAnAdapter, UnknownBase
+from registry.sources.errors import NoAdaptersFound, UnknownBase
 from registry.sources.listing import ListedClaim, ListedFile, ListedVersion
 from registry.sources.pictures import check_picture
 from registry.sources.rescans import Memory, current_edition
 from registry.sources.save import Saved, StoredFile, StoredSample, content_key, save_version
 from registry.sources.text import shown
 from registry.sources.walk import Failure
-from registry.weights.container import open_container
-from registry.weights.digests import Digests
-from registry.weights.errors import Unreadable, WeightsError
-from registry.weights.inspection import inspect_file
-from registry.weights.names import check_name
+from registry.storing import KEPT_KINDS, READER, store_file
 
-# Edition of the readings kept as Inspection rows; a new one makes new rows beside the old.
-READER = "1"
-KEPT_KINDS = ("adapter", "control_adapter")
-_QUARANTINE = {
-    "pickle": "A Python pickle; loading it would run whatever it says.",
-    "zip": "A zip archive, as torch checkpoints are, with a pickle inside.",
-}
+__all__ = ["KEPT_KINDS", "READER", "Progress", "Report", "ingest", "nothing_usable"]
+
 
 Progress = Callable[[int, int, str], None]
 Pair = tuple[ListedFile, StoredFile]
@@ -186,68 +176,11 @@ def _relate(saved: Saved, report: Report) -> None:
 def _store_files(listed: ListedVersion, memory: Memory, report: Report) -> Iterator[Pair]:
     for file in listed.files:
         try:
-            yield file, _store_file(file.path, file.name, memory.edition.reader)
+            yield file, store_file(file.path, file.name, memory.edition.reader)
         except storage.StorageFull:
             raise
         except KuraError as error:
             report.failed.append(Failure(shown(file.path), error))
-
-
-def _store_file(path: Path, name: str, edition: str) -> StoredFile:
-    """Store one weights file if it is one; a refusal is remembered with the `edition` of the reader.
-
-    Raises WeightsError, NotAnAdapter, StorageError.
-    """
-    check_name(path.name)
-    known = scans.recall(path)
-    if known and known.container in (*_QUARANTINE, "safetensors"):
-        return _stored(known, name, known.container)
-    before, began = scans.status_of(path), time.time_ns()
-    try:
-        container = _container_of(path, name)
-    except (WeightsError, NotAnAdapter) as error:
-        # What could not be read says nothing about the bytes.
-        if not isinstance(error, Unreadable):
-            scans.refuse(path, before, began, error, edition)
-        raise
-    return _stored(scans.store(path, container=container), name, container)
-
-
-def _container_of(path: Path, name: str) -> str:
-    """The container of a file that is kept. Raises WeightsError, NotAnAdapter."""
-    container = open_container(path, header_limit=settings.HEADER_LIMIT)
-    if container.kind in _QUARANTINE:
-        return container.kind
-    if container.error:
-        raise container.error
-    kind = inspect_file(path, hashes=False, header_limit=settings.HEADER_LIMIT).kind
-    if kind not in KEPT_KINDS:
-        raise NotAnAdapter(f"{name} is of the kind {kind}.")
-    return container.kind
-
-
-def _stored(blob: Blob, name: str, container: str) -> StoredFile:
-    quarantine = _QUARANTINE.get(container, "")
-    return StoredFile(blob, name, reading=_reading(blob, name), reader=READER, quarantine=quarantine)
-
-
-def _reading(blob: Blob, name: str) -> dict[str, Any]:
-    """The stored bytes' own reading: read once for each blob and edition of the reader."""
-    row = Inspection.objects.filter(blob=blob, reader=READER).first()
-    if row:
-        data: dict[str, Any] = row.data
-        return data
-    digests = Digests(
-        size=blob.size,
-        sha256=blob.sha256.upper(),
-        blake3=blob.blake3,
-        crc32=blob.crc32,
-        autov1=blob.autov1 or None,
-        autov2=blob.autov2,
-        autov3=blob.autov3 or None,
-    )
-    read = inspect_file(storage.local_path(blob), digests=digests, header_limit=settings.HEADER_LIMIT)
-    return read.as_dict() | {"path": name}
 
 
 def _store_samples(listed: ListedVersion, report: Report) -> Iterator[StoredSample]:
