@@ -10,6 +10,7 @@ from rest_framework.routers import DefaultRouter
 from rest_framework.views import APIView
 
 from catalog.api.adapters import Adapters, Versions
+from catalog.api.exchange import Changes, Claims, Export, SnapshotContent, Snapshots
 from catalog.api.files import Content, Files
 from catalog.api.items import Conclusions, Items, Reopenings
 from catalog.api.jobs import Jobs
@@ -50,6 +51,11 @@ urlpatterns = [
     path("versions/<int:pk>/items/", Items.as_view(), name="version-items"),
     path("versions/<int:pk>/items/<str:key>/", Conclusions.as_view(), name="item-conclude"),
     path("versions/<int:pk>/items/<str:key>/reopen/", Reopenings.as_view(), name="item-reopen"),
+    path("versions/<int:pk>/export/", Export.as_view(), name="version-export"),
+    path("versions/<int:pk>/claims/", Claims.as_view(), name="version-claims"),
+    path("changes/", Changes.as_view(), name="changes"),
+    path("snapshots/<int:pk>/", Snapshots.as_view(), name="snapshot"),
+    path("snapshots/<int:pk>/content", SnapshotContent.as_view(), name="snapshot-content"),
     path("verdicts/", Verdicts.as_view(), name="verdicts"),
     path("plans/", Plans.as_view(), name="plans"),
     path("plans/credit/", Credits.as_view(), name="plan-credit"),

@@ -8,20 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from registry.models import ClaimKind, Snapshot, TermsClaim, TermsRule
+from catalog.disclosure import is_open
+from registry.models import Snapshot, TermsClaim, TermsRule
 
 MOST_SHOWN: Final = 200_000
 MOST_CLAIMS: Final = 50
-# What was public where it was read. An author's letter or a model release was not, so reviewers alone see it.
-PUBLIC_KINDS: Final = frozenset(
-    {
-        ClaimKind.LICENSE,
-        ClaimKind.CIVITAI_FLAGS,
-        ClaimKind.BASE,
-        ClaimKind.TEXT_TERMS,
-        ClaimKind.SERVICE_TERMS,
-    }
-)
 # Besides line breaks: the joiners, without which emoji and several scripts fall apart.
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
 
@@ -59,10 +50,8 @@ def read_snapshot(pk: int, *, everything: bool) -> SnapshotPage | None:
     )
     rules = list(TermsRule.objects.filter(snapshot=snapshot)[:MOST_CLAIMS])
     others = list(Snapshot.objects.filter(url=snapshot.url).exclude(pk=pk).defer("body")[:MOST_CLAIMS])
-    public = bool(rules) or any(claim.kind in PUBLIC_KINDS for claim in claims)
-    private = any(claim.kind not in PUBLIC_KINDS for claim in claims)
     body = bytes(snapshot.body)
-    shown = everything or (public and not private)
+    shown = everything or is_open(claims, rule=bool(rules))
     text = as_text(body) if shown else None
     return SnapshotPage(
         snapshot=snapshot,
