@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Model
 
 from registry import checks, verdicts
 from registry.analysis import request_analysis
@@ -15,16 +15,19 @@ from registry.bases import find_base
 from registry.ledger import audit, note_change
 from registry.models import (
     Adapter,
+    Availability,
     BaseModel,
     Blob,
     Creator,
     File,
     FileState,
     Inspection,
+    OfferState,
     Sample,
     Version,
     Vetting,
 )
+from registry.offers import STATES, keep_availability, keep_offers, keep_pictures
 from registry.review_items import keep_items
 from registry.sources.evidence import embedded_claims, keep_claim, keep_snapshot
 from registry.sources.listing import ListedVersion, Listing
@@ -73,9 +76,11 @@ def save_version(
 ) -> Saved:
     """Make the version with everything that belongs to it, or bring it up to date.
 
-    What the listing leaves empty is left as it is, decisions of reviewers are never touched, and claims are
-    superseded, not overwritten. `actor` is recorded when anything was written. `siblings`: the content
-    keys of all versions that the listing puts together, where the source has no ids.
+    What the listing leaves empty is left as it is, decisions of reviewers and what a person has edited are
+    never touched, and claims are superseded, not overwritten. `files` may be empty where the source has ids:
+    then the version stands with its claims and what is offered upstream, and cannot be approved.
+    `actor` is recorded when anything was written. `siblings`: the content keys of all versions that the
+    listing puts together, where the source has no ids.
     """
     version, created, changed = _version(listing, listed, files, siblings)
     embedded = [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
@@ -95,6 +100,7 @@ def save_version(
     for claim in [*listed.claims, *embedded]:
         changed |= keep_claim(version, claim, snapshots, listed.base_host)
     changed |= _samples(version, samples)
+    changed |= _upstream(version, listed)
     if changed:
         _settle(version, new_bytes=any(fresh))
         if any(fresh):
@@ -102,6 +108,36 @@ def save_version(
         audit(actor, "ingest", f"version:{version.pk}", source=listing.source, created=created)
         note_change(version, "version_added" if created else "version_updated")
     return Saved(version, created, changed)
+
+
+@transaction.atomic
+def save_files(
+    version: Version, files: Sequence[StoredFile], samples: Sequence[StoredSample] = (), *, actor: str
+) -> Saved:
+    """Add bytes that were fetched to a version that is known already, and whatever follows from them."""
+    # Whoever saves the same adapter waits here.
+    adapter = Adapter.objects.select_for_update().get(pk=version.adapter_id)
+    version = Version.objects.select_related("base_declared", "base_decided").get(pk=version.pk)
+    version.adapter = adapter
+    embedded = [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
+    snapshots = {claim.document: keep_snapshot(claim.document) for claim in embedded if claim.document}
+    fresh = [_file(version, file) for file in files]
+    changed = any(fresh)
+    for file in files:
+        changed |= _inspection(file)
+    if not version.trigger_words:
+        changed |= _fill(version, {"trigger_words": _embedded_words(files)})
+    changed |= _settle_base(version)
+    for claim in embedded:
+        changed |= keep_claim(version, claim, snapshots)
+    changed |= _samples(version, samples)
+    if changed:
+        _settle(version, new_bytes=any(fresh))
+        if any(fresh):
+            request_analysis(version)
+        audit(actor, "fetch", f"version:{version.pk}", files=[file.blob.sha256 for file in files])
+        note_change(version, "version_updated")
+    return Saved(version, False, changed)
 
 
 def content_key(files: Sequence[StoredFile]) -> str:
@@ -157,16 +193,36 @@ def _facts(listed: ListedVersion, files: Sequence[StoredFile]) -> dict[str, Any]
         "trigger_words": listed.trigger_words or _embedded_words(files),
         "declared_base": listed.declared_base,
         "published": listed.published,
+        "settings": json_value(listed.settings),
+        "page": json_value(listed.page),
     }
 
 
-def _settle_base(version: Version, listed: ListedVersion) -> bool:
+def _upstream(version: Version, listed: ListedVersion) -> bool:
+    """What the upstream offers and how it answers; a folder tells neither."""
+    if listed.files and not listed.remote:
+        return False
+    changed = keep_offers(version, listed.remote)
+    changed |= keep_pictures(version, listed.remote_samples, settings.SAMPLES_PER_VERSION)
+    if listed.availability == Availability.PRESENT and _refused_when_fetched(version):
+        # The page is shown as if nothing were the matter; asked for the file, the upstream says otherwise.
+        return changed
+    told = listed.availability_reason, listed.availability_until
+    return keep_availability(version, listed.availability, *told) or changed
+
+
+def _refused_when_fetched(version: Version) -> bool:
+    codes = [code for code, state in STATES.items() if state == version.availability]
+    return version.offers.filter(state=OfferState.FAILED, code__in=codes).exists()
+
+
+def _settle_base(version: Version, listed: ListedVersion | None = None) -> bool:
     """Set what follows from the declared name and from all of the version's files, even to nothing.
 
     A new name that is in no table must not leave the old base standing, nor a second file the first's family.
     """
     base = version.base_declared
-    if listed.declared_base:
+    if listed and listed.declared_base and "declared_base" not in version.edited:
         base = find_base(listed.declared_base, listed.base_host)
     readings = checks.latest_inspections(list(version.files.all())).values()
     families = {reading.family for reading in readings} - {"unknown"}
@@ -198,9 +254,16 @@ def _creator(listing: Listing) -> Creator | None:
     return creator
 
 
-def _fill(row: Model, values: dict[str, Any]) -> bool:
-    """Set what is not empty and differs; whether anything did. Absence upstream never erases here."""
-    changed = [name for name, value in values.items() if value and getattr(row, name) != value]
+def _fill(row: Adapter | Version, values: dict[str, Any]) -> bool:
+    """Set what is not empty and differs; whether anything did. Absence upstream never erases here.
+
+    What a person has set here (registry/edits.py) stays byte for byte.
+    """
+    changed = [
+        name
+        for name, value in values.items()
+        if value and name not in row.edited and getattr(row, name) != value
+    ]
     for name in changed:
         setattr(row, name, values[name])
     if changed:
