@@ -1,0 +1,1 @@
+"""Follows upstreams: subscriptions, resumable runs over their pages, updates, and what is no longer there."""

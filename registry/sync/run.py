@@ -1,0 +1,334 @@
+"""Runs a subscription: page after page from where it stopped, each adapter kept or left out, and why."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from registry.errors import KuraError
+from registry.models import RunState, Subscription, SyncProblem, SyncRun, UpstreamItem
+from registry.sources.listing import Listing
+from registry.sources.pages import Page, Unread
+from registry.sources.upstream_errors import UpstreamError
+from registry.sources.walk import Failure
+from registry.sync.clients import client_of
+from registry.sync.errors import CursorStuck, RunTaken
+from registry.sync.keeping import (
+    VERSION_MISSING,
+    Kept,
+    failed,
+    items_by_key,
+    keep,
+    missing_versions,
+    read,
+    remember,
+)
+from registry.sync.upstream_state import ask, doubtful
+
+ACTOR: Final = "sync"
+# More problems of one run are counted, not told one by one.
+MOST_PROBLEMS: Final = 1000
+_MOST_NOTES: Final = 50
+# Pause after an upstream failed, doubled each time that nothing was kept between, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 60, 3600
+# So many items in a row that the upstream fails to give are left out before the run waits for it.
+_MOST_IN_A_ROW: Final = 5
+# After so many pauses without a page the run is given up; the next one begins anew.
+MOST_STALLS: Final = 48
+UNCHANGED: Final = "unchanged"
+NOTHING_NEW: Final = "nothing_new"
+NO_VERSIONS: Final = "no_versions"
+
+Progress = Callable[[int, int], None]
+Stop = Callable[[], bool]
+
+
+def run(
+    subscription: Subscription,
+    *,
+    progress: Progress = lambda done, total: None,
+    should_stop: Stop = lambda: False,
+    wanted: Callable[[Sequence[Any]], None] = lambda versions: None,
+) -> SyncRun:
+    """Go on with the subscription's open run, or begin one, until its end or until something stops it.
+
+    An upstream that fails for a while stops the run: its place is kept, and the subscription is due again
+    when the upstream may be asked. `wanted` is given the versions of each adapter that is new or changed,
+    within the transaction that keeps them. Raises RunTaken where another process has gone on with it.
+    """
+    open_run = _open(subscription)
+    passing = _Pass(open_run, progress, wanted)
+    try:
+        if not open_run.complete:
+            passing.read_pages(should_stop)
+        if open_run.complete and passing.ask_doubtful(should_stop):
+            _end(open_run, RunState.DONE)
+        elif open_run.state == RunState.RUNNING:
+            _stop(open_run)
+    except RunTaken:
+        raise
+    except KuraError as error:
+        _upstream_failed(open_run, error)
+    except BaseException:
+        _stop(open_run)
+        raise
+    return open_run
+
+
+@transaction.atomic
+def _open(subscription: Subscription) -> SyncRun:
+    """The run to go on with. Whoever had it before finds out with its next page, and lets go."""
+    held = Subscription.objects.select_for_update().get(pk=subscription.pk)
+    # Until it ends nobody needs to start it: a worker that dies gives its job to another one.
+    held.due = timezone.now() + timedelta(minutes=held.every_minutes)
+    held.save(update_fields=["due"])
+    found = held.runs.filter(state__in=[RunState.RUNNING, RunState.STOPPED]).first()
+    if found is None:
+        return SyncRun.objects.create(subscription=held)
+    found.state, found.attempts = RunState.RUNNING, found.attempts + 1
+    found.error_code = found.error_message = ""
+    found.save(update_fields=["state", "attempts", "error_code", "error_message"])
+    found.subscription = held
+    return found
+
+
+@dataclass
+class _Tally:
+    """What came of some adapters."""
+
+    fetched: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    failed: list[Failure] = field(default_factory=list)
+    repeated: int = 0
+    versions: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class _Pass:
+    """One process's work on a run."""
+
+    def __init__(self, run: SyncRun, progress: Progress, wanted: Callable[[Sequence[Any]], None]) -> None:
+        self._run = run
+        self._progress = progress
+        self._wanted = wanted
+        self._in_a_row = 0
+
+    def read_pages(self, should_stop: Stop) -> None:
+        """Keep one page after the other. Raises UpstreamError, CursorStuck, RunTaken."""
+        began = self._run.cursor
+        reading = self._reading(began)
+        try:
+            first = next(reading, None)
+        except UpstreamError as error:
+            if not (began and error.permanent):
+                raise
+            # A place in a list may not be there any more: what is known already costs little.
+            self._begin_anew(error)
+            reading = self._reading("")
+            first = next(reading, None)
+        seen = {hash(self._run.cursor)}
+        for page in itertools.chain([first] if first else [], reading):
+            self._keep_page(page)
+            if self._run.complete:
+                return
+            if hash(self._run.cursor) in seen:
+                raise CursorStuck(f"{self._run.subscription} leads back to a page that was kept already.")
+            seen.add(hash(self._run.cursor))
+            if should_stop():
+                return
+        self._told(self._tell(_Tally(), "", complete=True))
+
+    def ask_doubtful(self, should_stop: Stop) -> bool:
+        """Ask for the adapters that the list no longer holds, one by one; whether that came to its end."""
+        for item in doubtful(self._run.subscription, self._run):
+            if should_stop():
+                return False
+            tally = _Tally()
+            try:
+                asked = ask(item, actor=ACTOR)
+            except KuraError as error:
+                if isinstance(error, UpstreamError) and not error.permanent:
+                    raise
+                tally.notes.append(f"{item} is not listed any more and could not be asked for: {error.code}.")
+            else:
+                if asked.kept and asked.kept.versions:
+                    tally.versions = len(asked.kept.versions)
+                    self._wanted(asked.kept.versions)
+                if asked.absent:
+                    tally.notes.append(f"{item}: {asked.absent[0].availability}.")
+            self._told(self._tell(tally))
+        return True
+
+    def _reading(self, cursor: str) -> Iterator[Page]:
+        subscription = self._run.subscription
+        pages = client_of(subscription.source).pages
+        return pages(subscription.kind, subscription.target, cursor or None)
+
+    def _keep_page(self, page: Page) -> None:
+        """Keep what is new of the page, then note the page itself with its cursor in one transaction."""
+        run, tally = self._run, _Tally(failed=list(page.failures))
+        fresh: dict[tuple[str, str], Listing | Unread] = {}
+        for listing in page.listings:
+            place = (listing.source, listing.source_key or "")
+            tally.repeated += place in fresh
+            fresh.setdefault(place, listing)
+        known: dict[tuple[str, str], UpstreamItem] = {}
+        for source in {source for source, _ in fresh}:
+            keys = [key for each, key in fresh if each == source]
+            known |= {(source, key): item for key, item in items_by_key(source, keys).items()}
+        met = []
+        for place, listing in fresh.items():
+            item = known.get(place)
+            if item is not None and item.run_id == run.pk:
+                # On an earlier page, or on this one before the process was killed.
+                tally.repeated += 1
+            elif item is not None and item.fingerprint and item.fingerprint == listing.fingerprint:
+                tally.skipped[UNCHANGED] += 1
+                met.append(item.pk)
+            else:
+                self._keep_one(listing, item)
+        with transaction.atomic():
+            UpstreamItem.objects.filter(pk__in=met).update(
+                seen=timezone.now(), run=run, subscription=run.subscription
+            )
+            row = self._tell(tally, page.cursor or "", complete=page.cursor is None, page=page)
+        self._told(row)
+
+    def _keep_one(self, listing: Listing | Unread, item: UpstreamItem | None) -> None:
+        """Keep one adapter with its count: both or neither."""
+        tally = _Tally()
+        try:
+            found = read(listing)
+            with transaction.atomic():
+                kept = keep(found, actor=ACTOR)
+                lost = missing_versions(kept.adapter, found)
+                self._note(tally, found, kept)
+                remember(
+                    item,
+                    listing,
+                    adapter=kept.adapter,
+                    run=self._run,
+                    kept=bool(kept.versions),
+                    doubt=VERSION_MISSING if lost else "",
+                )
+                row = self._tell(tally)
+                if kept.versions:
+                    self._wanted(kept.versions)
+        except RunTaken:
+            raise
+        except KuraError as error:
+            self._in_a_row += 1
+            if isinstance(error, UpstreamError) and not error.permanent and self._in_a_row > _MOST_IN_A_ROW:
+                # It is not this item that cannot be had, it is the upstream.
+                raise
+            name = f"{listing.source}:{listing.source_key}"
+            with transaction.atomic():
+                if listing.source_key:
+                    failed(item, listing, self._run)
+                row = self._tell(_Tally(failed=[Failure(name, error)]))
+        else:
+            self._in_a_row = 0
+        self._told(row)
+
+    @staticmethod
+    def _note(tally: _Tally, listing: Listing, kept: Kept) -> None:
+        if kept.versions:
+            tally.fetched += 1
+            tally.versions += len(kept.versions)
+        else:
+            tally.skipped[NOTHING_NEW if listing.versions else NO_VERSIONS] += 1
+
+    @transaction.atomic
+    def _tell(
+        self, tally: _Tally, cursor: str | None = None, *, complete: bool = False, page: Page | None = None
+    ) -> SyncRun:
+        """Add to the run's counts; with a cursor, a page is done. `_told` follows once that is committed.
+
+        Raises RunTaken.
+        """
+        run = SyncRun.objects.select_for_update().filter(pk=self._run.pk).first()
+        if run is None or run.attempts != self._run.attempts or run.state != RunState.RUNNING:
+            raise RunTaken(f"Run {self._run.pk} has been taken over.")
+        run.fetched += tally.fetched
+        run.skipped += sum(tally.skipped.values())
+        run.versions += tally.versions
+        run.repeated += tally.repeated
+        room = MOST_PROBLEMS - run.failed
+        run.failed += len(tally.failed)
+        run.listed = run.fetched + run.skipped + run.failed
+        reasons = Counter(run.reasons) + tally.skipped + Counter(each.error.code for each in tally.failed)
+        run.reasons = dict(sorted(reasons.items()))
+        if cursor is not None:
+            run.cursor, run.complete, run.stalls = cursor, complete, 0
+            run.pages += page is not None
+        if page is not None and page.total is not None:
+            run.total = page.total
+        notes = [*tally.notes, *(page.notes if page is not None else ())]
+        run.notes = list(dict.fromkeys([*run.notes, *(note[:300] for note in notes)]))[:_MOST_NOTES]
+        run.save()
+        SyncProblem.objects.bulk_create(_problem(run, each) for each in tally.failed[: max(room, 0)])
+        return run
+
+    def _told(self, run: SyncRun) -> None:
+        for name in ("cursor", "complete", "pages", "total", "listed", "fetched", "skipped", "failed",
+                     "repeated", "versions", "stalls", "reasons", "notes"):  # fmt: skip
+            setattr(self._run, name, getattr(run, name))
+        self._progress(run.listed, max(run.total or 0, run.listed))
+
+    def _begin_anew(self, error: UpstreamError) -> None:
+        note = f"The upstream refused the place where the run stopped ({error.code}); it began anew."
+        page = Page([], None, notes=[note])
+        self._told(self._tell(_Tally(), "", page=page))
+
+
+def _problem(run: SyncRun, failure: Failure) -> SyncProblem:
+    error = failure.error
+    return SyncProblem(
+        run=run,
+        what=failure.source[:500],
+        code=error.code,
+        message=str(error.message).replace("\0", ""),
+        next_step=error.next_step,
+    )
+
+
+# --- How a run ends -----------------------------------------------------------------------------------------
+
+
+def _end(run: SyncRun, state: RunState) -> None:
+    values: dict[str, Any] = {"state": state, "finished": timezone.now()}
+    _change(run, values)
+
+
+def _stop(run: SyncRun) -> None:
+    _change(run, {"state": RunState.STOPPED})
+
+
+def _change(run: SyncRun, values: dict[str, Any]) -> None:
+    """Set these values if the run is still this process's."""
+    mine = SyncRun.objects.filter(pk=run.pk, attempts=run.attempts, state=RunState.RUNNING)
+    if mine.update(**values):
+        for name, value in values.items():
+            setattr(run, name, value)
+
+
+def _upstream_failed(run: SyncRun, error: KuraError) -> None:
+    """Keep the run's place for later, or give it up where trying again cannot help."""
+    stalls = run.stalls + 1
+    told = {"error_code": error.code, "error_message": str(error.message), "stalls": stalls}
+    if error.permanent or stalls > MOST_STALLS or isinstance(error, CursorStuck):
+        _change(run, told | {"state": RunState.FAILED, "finished": timezone.now()})
+        return
+    pause = min(FIRST_PAUSE * 2 ** min(stalls - 1, 16), LONGEST_PAUSE)
+    asked = getattr(error, "retry_after", None)
+    due = timezone.now() + timedelta(seconds=max(pause, asked or 0))
+    with transaction.atomic():
+        _change(run, told | {"state": RunState.STOPPED})
+        Subscription.objects.filter(pk=run.subscription_id).update(due=due)
