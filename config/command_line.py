@@ -11,7 +11,7 @@ from django.db.utils import OperationalError, ProgrammingError
 
 from config.env import ConfigError
 from registry.errors import KuraError
-from registry.terminal import terminal_text
+from registry.terminal import one_line
 
 
 class DatabaseUnavailable(KuraError):
@@ -54,5 +54,5 @@ def report(command: Callable[[], int | None]) -> int:
 
 
 def _fail(text: str) -> int:
-    sys.stderr.write(terminal_text(" ".join(text.split())) + "\n")
+    sys.stderr.write(one_line(text) + "\n")
     return 1

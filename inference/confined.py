@@ -36,6 +36,7 @@ from inference.converter_errors import (
     PickleUnsupported,
     TimedOut,
 )
+from registry.terminal import one_line
 
 # Where the process finds our packages. It sees nothing else of the environment.
 SEARCH_PATH: tuple[Path, ...] = (settings.BASE_DIR,)
@@ -177,7 +178,7 @@ def _outcome(answer: dict[str, Any] | None, code: int, log: IO[bytes]) -> dict[s
         raise by_signal(f"The process was ended by {signal.Signals(-code).name}.")
     log.seek(0)
     lines = log.read(1 << 20).decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
-    last = "".join(c if c.isprintable() else " " for c in lines[-1])[:300]
+    last = one_line(lines[-1], 300)
     if "MemoryError" in last or "Cannot allocate memory" in last:
         raise OutOfMemory("The memory limit was reached before the file was read.")
     raise ConverterCrashed(f"The process died: {last}.")

@@ -8,3 +8,8 @@ def terminal_text(text: str, keep: str = "") -> str:
     (control and format characters, halves of surrogate pairs), save those of `keep`.
     """
     return "".join(c if c.isprintable() or c in keep else "\ufffd" for c in text)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """`terminal_text` in one line, every run of blanks and line breaks a single space; cut after `limit`."""
+    return terminal_text(" ".join(text.split()))[:limit]

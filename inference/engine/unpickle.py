@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference.engine.confinement import Refused, run, wants_memory
+from registry.terminal import one_line
 from registry.weights.writer import OutputUnwritable, TensorWriter
 
 if TYPE_CHECKING:
@@ -148,8 +149,7 @@ def _unpickling(error: pickle.UnpicklingError) -> Refused:
 def _line(text: str) -> str:
     """The part of a library's message that says something, in one line."""
     text = text.partition("WeightsUnpickler error:")[2] or text
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return (" ".join(printable.split())[:200] or "It cannot be read").rstrip(".") + "."
+    return (one_line(text, 200) or "It cannot be read").rstrip(".") + "."
 
 
 def _collect(loaded: Any, name: str) -> _Found:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from registry.errors import KuraError
 from registry.licensing import ACTS, LicensingError, Verdict, decide, question_from_wire
+from registry.terminal import one_line
 
 _MOST_DIGITS: Final = 4000
 
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         failed = [given for _, given in answers if isinstance(given, LicensingError)]
         if failed:
             more = f" ({len(failed)} of {len(answers)} questions failed.)" if len(answers) > 1 else ""
-            self.stderr.write(" ".join(str(failed[0]).split()) + more)
+            self.stderr.write(one_line(str(failed[0])) + more)
             sys.exit(1)
 
 

@@ -21,7 +21,7 @@ from registry.licensing.outputs.phrases import LANGUAGES
 from registry.stack_outputs import Outputs
 from registry.stack_report import report
 from registry.stacks import Wanted, read_stack
-from registry.terminal import terminal_text
+from registry.terminal import one_line, terminal_text
 from registry.weights.writer import OutputUnwritable
 
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         try:
             told = _answer(options)
         except KuraError as error:
-            self.stderr.write(terminal_text(" ".join(str(error).split())))
+            self.stderr.write(one_line(str(error)))
             sys.exit(1)
         if options["json"]:
             self.stdout.write(json.dumps(told, indent=2))
