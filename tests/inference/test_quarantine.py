@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,16 @@ def test_the_command_converts_what_is_stored(tmp_path: Path, capsys: pytest.Capt
     assert f"version {version.pk}: ink.safetensors" in capsys.readouterr().out
     with pytest.raises(NotQuarantined):
         call_command("convert", f"sha256:{'0' * 64}")
+
+
+def test_the_command_lists_the_files_it_made_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = quarantined(tmp_path, lora())
+    source = f"sha256:{version.files.get().blob_id}"
+    call_command("convert", source, "--json")
+    (told,) = json.loads(capsys.readouterr().out)
+    made = version.files.get(state=FileState.STORED)
+    assert told == {
+        "source": source, "output": "ink.safetensors", "version": version.pk, "sha256": made.blob_id,
+    }  # fmt: skip

@@ -32,7 +32,9 @@ class Command(BaseCommand):
         parser.add_argument("output", metavar="OUT", nargs="?", help="the file to make, if IN is a file")
         parser.add_argument("--to", choices=list(DIALECTS), help="also write it in this dialect")
         parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
-        parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
+        parser.add_argument(
+            "--json", action="store_true", help="print a JSON list of what was made and nothing else"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["source"].startswith(_STORED):
@@ -45,7 +47,7 @@ class Command(BaseCommand):
         )
         # ASCII, so that a name with half a character in it cannot break the output.
         self.stdout.write(
-            json.dumps(done.as_dict(), indent=1)
+            json.dumps([done.as_dict()], indent=1)
             if options["json"]
             else terminal_text(report_text(done), keep="\n")
         )
@@ -58,14 +60,22 @@ class Command(BaseCommand):
         if blob is None:
             raise NotQuarantined(f"Nothing stored here has the SHA256 {digest[:64]}.")
         files = convert_blob(blob, f"cli:{_user()}")
-        rows = [{"version": file.version_id, "sha256": file.blob_id, "name": file.name} for file in files]
+        rows = [
+            {
+                "source": f"{_STORED}{blob.sha256}",
+                "output": file.name,
+                "version": file.version_id,
+                "sha256": file.blob_id,
+            }
+            for file in files
+        ]
         if options["json"]:
             self.stdout.write(json.dumps(rows, indent=1))
             return
         for row in rows:
             self.stdout.write(
                 terminal_text(
-                    f"version {row['version']}: {row['name']} ({row['sha256']}), waiting for review"
+                    f"version {row['version']}: {row['output']} ({row['sha256']}), waiting for review"
                 )
             )
 
