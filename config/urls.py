@@ -9,6 +9,9 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from config import health
 
+# Before the addresses of the admin are asked for: they are those of the models that it knows.
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

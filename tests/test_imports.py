@@ -37,6 +37,18 @@ def test_a_process_that_renders_nothing_never_loads_torch(loads: str) -> None:
     assert answer.stdout.strip() == "[]", answer.stderr
 
 
+def test_a_command_reads_the_license_table_only_when_it_needs_it() -> None:
+    code = (
+        "import django; django.setup(); import registry.management.commands.inspect, sys; "
+        "print([name for name in ('registry.licensing', 'registry.admin') if name in sys.modules])"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert answer.stdout.strip() == "[]", answer.stderr
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     folders = ("config", "registry", "inference", "catalog", "client", "demo", "benchmarks", "tests")
     files = [

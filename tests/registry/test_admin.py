@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import reverse
+from django.urls import get_resolver, reverse
 
 from registry.models import AuditEvent, BaseModel, Change, License, TermsClaim, Version
 from registry.verdicts import profile_of
@@ -21,6 +21,8 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.usefixtures("seeded")]
 
+# The admin learns its models when the addresses of the site are read.
+get_resolver().url_patterns  # noqa: B018
 MODELS = [model for model in apps.get_app_config("registry").get_models() if admin.site.is_registered(model)]
 
 
@@ -39,6 +41,11 @@ def version() -> Version:
     version.terms_profile = profile_of(version)
     version.save()
     return version
+
+
+def test_the_admin_is_sound_and_knows_the_models_that_are_kept_there() -> None:
+    assert {BaseModel, License, Version} <= set(MODELS)
+    assert admin.site.check(None) == []
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
