@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
 from registry.licensing.claims.civitai import read_terms
 from registry.models import ClaimKind, Source
+from registry.sources.civitai_pictures import read_pictures, without_tags
 from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
-from registry.sources.text import identifier, json_value, line, moment, plain, tags, words
+from registry.sources.text import identifier, line, moment, plain, tags, words
 
 SITE = "https://civitai.com"
-_PICTURE_FACTS = ("prompt", "negativePrompt", "steps", "sampler", "cfgScale", "seed", "Size", "clipSkip")
 
 
 def read_version(
@@ -47,16 +48,22 @@ def read_version(
         description=plain(model.get("description")),
         notes=plain(version.get("description")),
         tags=tags(model.get("tags")),
-        trigger_words=words(version.get("trainedWords")),
+        trigger_words=trigger_words(version.get("trainedWords")),
         base=line(version.get("baseModel"), 300),
         base_host="civitai",
         published=moment(version.get("publishedAt")),
         claims=_claims(document, model, version, described),
-        pictures=list(_pictures(version.get("images"))),
+        pictures=read_pictures(version.get("images")),
     )
     if reading.base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
     return reading
+
+
+def trigger_words(trained: object) -> list[str]:
+    """`trainedWords`: often one text with commas, full-width ones too, and at times a `<lora:...>` tag."""
+    told = trained if isinstance(trained, list) else [trained]
+    return words([re.sub("[，、]", ",", without_tags(word)) for word in told if isinstance(word, str)])
 
 
 def version_in_model(model: dict[str, Any], sha256: str, file_name: str) -> dict[str, Any] | None:
@@ -89,13 +96,3 @@ def _claims(
     # "Depicts an actual person" is a box the uploader ticks; that this person agreed, nobody has said.
     shown = rights_claims(document, tags(model.get("tags")), depicts_person=model.get("poi") is True)
     return [listed(each, document) for each in terms] + shown
-
-
-def _pictures(images: object) -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    for image in _objects(images)[:50]:
-        if url := line(image.get("url"), 1000):
-            meta = image.get("meta")
-            meta = meta if isinstance(meta, dict) else {}
-            found.append((url, {key: json_value(meta[key]) for key in _PICTURE_FACTS if key in meta}))
-    return found

@@ -25,6 +25,13 @@ class SourceNotSupported(SourceError):
     next_step = "Download the files with their sidecars into a folder and ingest that folder."
 
 
+class ReferenceUnclear(SourceError):
+    """What stands for something upstream cannot be read: a mistyped number, hash or address."""
+
+    code = "reference_unclear"
+    next_step = "Compare it with the address of the adapter's page."
+
+
 class NoAdaptersFound(SourceError):
     """Nothing under SOURCE can be taken in."""
 
