@@ -129,7 +129,7 @@ MODELS: dict[str, ExpectedModel] = {
                 "SD 1.5",
                 ["gundam\\(rx78\\)", "mecha", "robot", "science fiction"],
                 [("22220", "weights", True, 75613815)],
-                (1, 1, 1),
+                (0.1, 1, 1),
                 "author",
             ),
         },
@@ -268,10 +268,22 @@ MODELS: dict[str, ExpectedModel] = {
         "SYK_Game skill icon(游戏图标)",
         (False, [], False, False),
         {
-            "95122": Expected("SD 1.5", SKILL_WORDS, [("66097", "weights", True, 302104760)]),
-            "82393": Expected("SD 1.5", SKILL_WORDS, [("56403", "weights", True, 302104760)]),
-            "81446": Expected("SD 1.5", SKILL_WORDS, [("55808", "weights", True, 75610672)]),
-            "64106": Expected("SD 1.5", ["icon", "no humans"], [("45081", "weights", True, 75619352)]),
+            "95122": Expected(
+                "SD 1.5", SKILL_WORDS, [("66097", "weights", True, 302104760)], (0.8, 0.95, 1.1), "author"
+            ),
+            "82393": Expected(
+                "SD 1.5", SKILL_WORDS, [("56403", "weights", True, 302104760)], (0.8, 0.95, 1.1), "author"
+            ),
+            "81446": Expected(
+                "SD 1.5", SKILL_WORDS, [("55808", "weights", True, 75610672)], (0.8, 0.95, 1.1), "author"
+            ),
+            "64106": Expected(
+                "SD 1.5",
+                ["icon", "no humans"],
+                [("45081", "weights", True, 75619352)],
+                (0.8, 0.95, 1.1),
+                "author",
+            ),
         },
     ),
     "model_62294": ExpectedModel(
