@@ -42,13 +42,15 @@ class ReviewersWrite(BasePermission):
         """True for a known caller who reads, or a reviewer. Raises ScopeMissing for another token."""
         if not _signed_in(request):
             return False
-        if request.method in SAFE_METHODS:
-            return True
-        if not is_reviewer(request.user):
-            return False
-        if isinstance(request.auth, AccessToken):
-            access.require_scope(request.auth, access.REVIEW)
-        return True
+        return request.method in SAFE_METHODS or _reviews(request)
+
+
+class ReviewersOnly(BasePermission):
+    """Reviewers read and write; a token must have been made for reviewing."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for a reviewer. Raises ScopeMissing for a token with another scope."""
+        return _reviews(request)
 
 
 def is_reviewer(user: User | AnonymousUser) -> bool:
@@ -60,3 +62,12 @@ def is_reviewer(user: User | AnonymousUser) -> bool:
 
 def _signed_in(request: Request) -> bool:
     return bool(request.user and request.user.is_authenticated)
+
+
+def _reviews(request: Request) -> bool:
+    """Whether a reviewer calls. Raises ScopeMissing for a token that was made for something else."""
+    if not is_reviewer(request.user):
+        return False
+    if isinstance(request.auth, AccessToken):
+        access.require_scope(request.auth, access.REVIEW)
+    return True

@@ -10,15 +10,11 @@ from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.mixins import RetrieveModelMixin
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from catalog import access
 from catalog.api.lists import ListViewSet
-from catalog.api.permissions import is_reviewer
-from catalog.models import AccessToken
+from catalog.api.permissions import ReviewersOnly
 from registry import author_questions as asking
 from registry.licensing.items import ITEMS
 from registry.licensing.letters import LANGUAGES
@@ -28,18 +24,6 @@ from registry.models import AuthorAnswer, AuthorQuestion, Channel, Identity, Que
 def _words() -> serializers.ListField:
     # A field belongs to one name: one instance under several would answer for the first only.
     return serializers.ListField(child=serializers.CharField(max_length=60), required=False, default=list)
-
-
-class ReviewersOnly(BasePermission):
-    """Reviewers read and write; a token must have been made for reviewing."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        """True for a reviewer. Raises ScopeMissing for a token with another scope."""
-        if not is_reviewer(request.user):
-            return False
-        if isinstance(request.auth, AccessToken):
-            access.require_scope(request.auth, access.REVIEW)
-        return True
 
 
 class AnswerSerializer(serializers.ModelSerializer[AuthorAnswer]):
