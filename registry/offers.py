@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,6 +19,7 @@ from registry.models import (
     OfferState,
     Version,
 )
+from registry.sources.announced import read_hashes
 from registry.sources.listing import RemoteFile, RemoteSample
 from registry.sources.text import json_value, line
 from registry.sources.upstream_errors import EarlyAccess, UpstreamError
@@ -45,8 +45,6 @@ RECALLED: Final = (
 # What is listed again and again is dated this often.
 _SEEN_EVERY: Final = timedelta(days=1)
 _FACTS: Final = ("name", "url", "size", "about", "hashes", "role", "primary", "requires", "format")
-# SHA256 of no bytes at all: what a tool announces that hashed nothing.
-_NOTHING: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def keep_offers(version: Version, remote: Sequence[RemoteFile]) -> bool:
@@ -109,28 +107,8 @@ def keep_pictures(version: Version, samples: Sequence[RemoteSample], most: int) 
 
 
 def announced(offer: OfferedFile) -> dict[str, str]:
-    """The digests that the upstream announces, by kind in lower case, as digits alone in upper case.
-
-    What is no digest at all (empty, wrong length, the SHA256 of nothing) is left out: it announces nothing.
-    """
-    found: dict[str, str] = {}
-    for name, value in offer.hashes.items():
-        kind = re.sub(r"[^a-z0-9]", "", str(name).lower())
-        digits = _digits(value)
-        if kind in _LENGTHS and len(digits) in _LENGTHS[kind] and digits.lower() != _NOTHING:
-            found[kind] = digits
-    return found
-
-
-_LENGTHS: Final[Mapping[str, tuple[int, ...]]] = {
-    "sha256": (64,),
-    "blake3": (64,),
-    "crc32": (8,),
-    "autov1": (8,),
-    "autov2": (10,),
-    # Twelve digits are shown; older rows of Civitai's have all.
-    "autov3": (12, 64),
-}
+    """The digests that the upstream announces for the file, as registry.sources.announced reads them."""
+    return read_hashes(offer.hashes)
 
 
 def keep_availability(
@@ -230,8 +208,7 @@ def _facts(file: RemoteFile) -> dict[str, Any]:
 
 def _other_bytes(offer: OfferedFile, facts: Mapping[str, Any]) -> bool:
     """Whether the new facts may stand for other bytes than those that the offer was decided by."""
-    before, offer_after = announced(offer), OfferedFile(hashes=facts["hashes"])
-    after = announced(offer_after)
+    before, after = announced(offer), read_hashes(facts["hashes"])
     shared = before.keys() & after.keys()
     if offer.blob_id and after.get("sha256"):
         return after["sha256"].lower() != offer.blob_id and before.get("sha256") != after["sha256"]
@@ -248,11 +225,6 @@ def _other_bytes(offer: OfferedFile, facts: Mapping[str, Any]) -> bool:
 def _offer_anew(offer: OfferedFile) -> None:
     offer.state, offer.code, offer.reason = OfferState.OFFERED, "", ""
     offer.triage, offer.saved = {}, 0
-
-
-def _digits(value: object) -> str:
-    digits = re.sub(r"^(sha256|blake3|crc32|autov[123]|0x)[:=]?", "", str(value or "").strip().lower())
-    return digits.upper() if re.fullmatch(r"[0-9a-f]+", digits) else ""
 
 
 def _last(url: str) -> str:
