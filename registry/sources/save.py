@@ -37,13 +37,17 @@ from registry.weights.trigger_words import STATED_SOURCES
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A weights file whose bytes are in the storage. `reading`: the inspect contract's object."""
+    """A weights file whose bytes are in the storage. `reading`: the inspect contract's object.
+
+    `announced`: the SHA256 that the source states for it, lower-case hex; empty where it states none.
+    """
 
     blob: Blob
     name: str
     reading: dict[str, Any] | None = None
     reader: str = ""
     quarantine: str = ""
+    announced: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def save_version(
     changed |= any(fresh)
     for file in files:
         changed |= _inspection(file)
+        changed |= _announced(version, file)
     changed |= _fill(version, _facts(listed, files))
     changed |= _settle_base(version, listed)
     if decided_base is not None and version.base_decided_id != decided_base.pk:
@@ -125,6 +130,7 @@ def save_files(
     changed = any(fresh)
     for file in files:
         changed |= _inspection(file)
+        changed |= _announced(version, file)
     if not version.trigger_words:
         changed |= _fill(version, {"trigger_words": _embedded_words(files)})
     changed |= _settle_base(version)
@@ -279,9 +285,18 @@ def _file(version: Version, file: StoredFile) -> bool:
             "name": file.name,
             "state": FileState.QUARANTINED if file.quarantine else FileState.STORED,
             "reason": file.quarantine[:300],
+            "announced": file.announced,
         },
     )
     return created
+
+
+def _announced(version: Version, file: StoredFile) -> bool:
+    """Keep the SHA256 that the source states now; whether it is another than before."""
+    if not file.announced:
+        return False
+    rows = File.objects.filter(version=version, blob=file.blob).exclude(announced=file.announced)
+    return bool(rows.update(announced=file.announced))
 
 
 def _inspection(file: StoredFile) -> bool:
