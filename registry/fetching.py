@@ -1,0 +1,183 @@
+"""Fetches what an upstream offers: through the door, verified, stored, and added to its version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from registry import storage
+from registry.errors import KuraError
+from registry.ledger import note_change
+from registry.models import Availability, Job, OfferedFile, OfferState, Version
+from registry.offers import announced, note_refusal
+from registry.sources.announced import Judgment, judge
+from registry.sources.errors import PictureUnreadable
+from registry.sources.http import ANY, credentials_for, download, get
+from registry.sources.pictures import LARGEST, check_picture
+from registry.sources.remote_header import web_page
+from registry.sources.save import Saved, StoredFile, StoredSample, save_files
+from registry.sources.upstream_errors import (
+    DownloadStopped,
+    HtmlInsteadOfFile,
+    NotSafetensors,
+    UpstreamError,
+)
+from registry.storing import container_of, stored_file
+from registry.transfers import Meter
+from registry.weights.digests import Digests
+from registry.weights.errors import Unreadable, WeightsError
+from registry.weights.names import check_name
+
+Progress = Callable[[int, int | None], None]
+Stopping = Callable[[], bool]
+# What was left of a download is kept so long for another try.
+_KEPT_DAYS: Final = 7
+
+
+def fetch_offer(
+    offer: OfferedFile,
+    *,
+    actor: str = "system",
+    job: Job | None = None,
+    progress: Progress | None = None,
+    should_stop: Stopping | None = None,
+) -> Saved:
+    """Fetch the offered file, store it if it is what was announced, and add it to its version.
+
+    Cut off, by DownloadStopped or by the end of the process, it goes on from the same byte the next time;
+    a file that is refused leaves no bytes behind. Call it outside of a transaction, so that its progress is
+    seen. The offer says what became of it. Raises UpstreamError, NotAnAdapter, WeightsError, StorageError.
+    """
+    target = _target(offer)
+    try:
+        check_name(offer.name)
+        with Meter(offer.name, offer=offer, job=job, total=offer.size or offer.about) as meter:
+
+            def told(done: int, total: int | None = None) -> None:
+                meter(done, total)
+                if progress is not None:
+                    progress(done, total)
+
+            digests = _download(offer, target, told, should_stop)
+            stored, judgment = _verify(offer, target, digests)
+        return _keep(offer, stored, judgment, digests, actor)
+    except DownloadStopped:
+        raise
+    except KuraError as error:
+        note_failure(offer, error)
+        raise
+    finally:
+        # Present only when the download was whole; what is partial has another name and stays.
+        target.unlink(missing_ok=True)
+
+
+def note_failure(offer: OfferedFile, error: KuraError) -> None:
+    """Write down why the offer could not be had, and what that says about its version's state upstream."""
+    offer.state, offer.code, offer.reason = OfferState.FAILED, error.code, error.message[:500]
+    offer.save(update_fields=["state", "code", "reason", "updated"])
+    # A file that is not found may be a storage that fails for a moment; the version's page decides that.
+    if isinstance(error, UpstreamError) and error.code != "not_found_upstream":
+        version = Version.objects.get(pk=offer.version_id)
+        if version.availability == Availability.PRESENT:
+            note_refusal(version, error)
+
+
+def fetch_picture(offer: OfferedFile, *, actor: str = "system") -> Saved:
+    """Fetch one of the author's pictures and show it with its version. Raises as fetch_offer does."""
+    folder = _folder()
+    path = folder / f"{offer.pk}.picture"
+    try:
+        answer = get(offer.url, accept=ANY, cap=LARGEST, credentials=credentials_for(offer.url))
+        path.write_bytes(answer.body)
+        blob = storage.store(path, container=check_picture(path))
+        parameters = offer.triage.get("parameters") or {}
+        with transaction.atomic():
+            saved = save_files(offer.version, [], [StoredSample(blob, parameters)], actor=actor)
+            _stored(offer, blob, len(answer.body))
+        return saved
+    except (UpstreamError, PictureUnreadable) as error:
+        offer.state, offer.code, offer.reason = OfferState.FAILED, error.code, error.message[:500]
+        offer.save(update_fields=["state", "code", "reason", "updated"])
+        raise
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def remove_abandoned(*, older_than: float = _KEPT_DAYS * 24 * 3600) -> int:
+    """Delete what is left of downloads that nobody went on with for so many seconds; how many files."""
+    removed = 0
+    for path in _folder().iterdir():
+        with suppress(FileNotFoundError):
+            if path.is_file() and time.time() - path.stat().st_mtime > older_than:
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _download(offer: OfferedFile, target: Path, progress: Progress, should_stop: Stopping | None) -> Digests:
+    told = announced(offer)
+    try:
+        return download(
+            offer.url,
+            target,
+            size=offer.size,
+            # With AutoV3 there is a second opinion on bytes with another SHA256, so they are judged here.
+            sha256="" if "autov3" in told else told.get("sha256", "").lower(),
+            credentials=credentials_for(offer.url),
+            progress=progress,
+            should_stop=should_stop,
+        )
+    except HtmlInsteadOfFile as error:
+        raise web_page(error, offer.name) from None
+
+
+def _verify(offer: OfferedFile, target: Path, digests: Digests) -> tuple[StoredFile, Judgment]:
+    """Store the bytes if they are an adapter's and those announced; what they are is looked at first."""
+    try:
+        container = container_of(target, offer.name)
+    except Unreadable:
+        raise
+    except WeightsError as error:
+        raise NotSafetensors(f"{offer.name}: {error.message} ({error.code})") from None
+    judgment = judge(digests, announced(offer), offer.name)
+    blob = storage.store(target, container=container)
+    found = stored_file(blob, offer.name, container)
+    stated = announced(offer).get("sha256", "").lower()
+    return StoredFile(found.blob, found.name, found.reading, found.reader, found.quarantine, stated), judgment
+
+
+def _keep(offer: OfferedFile, stored: StoredFile, judgment: Judgment, digests: Digests, actor: str) -> Saved:
+    with transaction.atomic():
+        offer.triage = {**offer.triage, "digests": judgment.as_dict()}
+        _stored(offer, stored.blob, digests.size)
+        saved = save_files(offer.version, [stored], actor=actor)
+        if not saved.changed:
+            # The same bytes lay here under this version already; only the offer is new.
+            note_change(saved.version, "version_updated")
+    return saved
+
+
+def _stored(offer: OfferedFile, blob: Any, read: int) -> None:
+    offer.state, offer.code, offer.reason, offer.blob = OfferState.STORED, "", "", blob
+    offer.read, offer.saved, offer.updated = offer.read + read, 0, timezone.now()
+    told = ["state", "code", "reason", "blob", "read", "saved", "triage", "updated"]
+    offer.save(update_fields=told)
+
+
+def _target(offer: OfferedFile) -> Path:
+    """Where the whole file lies for a moment: another address or digest is another file."""
+    announced_now = announced(offer).get("sha256", "")[:12] or "unannounced"
+    return _folder() / f"{offer.pk}-{announced_now}"
+
+
+def _folder() -> Path:
+    folder = Path(settings.VAR_DIR) / "fetching"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
