@@ -235,6 +235,16 @@ DOWNLOAD_ACT = env_str("DOWNLOAD_ACT", "use_privately")
 # A question to an author that has waited so long without a reply is listed for a reminder.
 QUESTION_REMIND_DAYS = env_int("QUESTION_REMIND_DAYS", 7, minimum=1, maximum=365)
 
+# --- What is fetched ----------------------------------------------------------------------------------------
+
+# A subscription may have a policy of its own (registry/triage.py); these are the house's.
+TRIAGE_FAMILIES = env_list("TRIAGE_FAMILIES")
+TRIAGE_LARGEST_MB = env_int("TRIAGE_LARGEST_MB", 4096, minimum=0)
+TRIAGE_ACTS = env_list("TRIAGE_ACTS", (DOWNLOAD_ACT,))
+TRIAGE_FORMATS = env_list("TRIAGE_FORMATS", ("safetensors", "pickle"))
+TRIAGE_READ_HEADER = env_bool("TRIAGE_READ_HEADER", True)
+SAMPLES_PER_VERSION = env_int("SAMPLES_PER_VERSION", 6, minimum=0, maximum=24)
+
 # --- Language and time --------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
