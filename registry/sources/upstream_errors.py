@@ -219,6 +219,15 @@ class HtmlInsteadOfFile(UpstreamError):
     who_to_ask = ADMINISTRATOR
 
 
+class NotSafetensors(UpstreamError):
+    """What the upstream serves as a weights file is none: a web page, a pointer, or a damaged file."""
+
+    code = "not_safetensors"
+    permanent = True
+    next_step = "Open its page in a browser: a log-in or a notice may be in the way. Nothing was stored."
+    who_to_ask = UPSTREAM
+
+
 class SizeMismatch(UpstreamError):
     """The file has another size than the upstream's record of it."""
 
