@@ -202,6 +202,12 @@ UPSTREAM_FILE_HOSTS = env_list(
 )
 # Machines of one's own: another Kura in the LAN, a mirror. May have private addresses and plain http.
 UPSTREAM_PRIVATE_HOSTS = env_list("UPSTREAM_PRIVATE_HOSTS")
+# The API that is asked for what is on Civitai, and the hosts whose addresses mean the same site.
+CIVITAI_API = env_str("CIVITAI_API", "https://civitai.com/api/v1")
+CIVITAI_SITES = env_list("CIVITAI_SITES", ("civitai.com", "civitai.red", "civitai.green"))
+# The Hub, or a mirror of it; huggingface_hub reads the same variable. A mirror is allowed above, and gets
+# no token unless UPSTREAM_TOKENS names it.
+HF_ENDPOINT = env_str("HF_ENDPOINT", "https://huggingface.co")
 UPSTREAM_TOKENS = upstream_tokens(
     env_secret("UPSTREAM_TOKENS"),
     civitai=(env_secret("CIVITAI_TOKEN"), ("civitai.com", "civitai.red", "civitai.green")),
