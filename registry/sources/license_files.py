@@ -25,6 +25,11 @@ def license_files(present: Mapping[str, Path]) -> list[Path]:
     return [path for name, path in sorted(present.items()) if _NAME.fullmatch(name)]
 
 
+def is_license_file(path: str) -> bool:
+    """Whether a path within a repository names a license file at its top."""
+    return _NAME.fullmatch(path) is not None
+
+
 def read_license_file(path: Path) -> tuple[RawDocument, Reading | None]:
     """The file's bytes and the license they are, None where it holds no word. Raises SourceError."""
     document = read_document(path, MEDIA.get(path.suffix.lower(), "text/plain"))
