@@ -12,6 +12,8 @@ from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
 from registry.sources.text import line, lines, plain, text, words
 
+# How a model may come from its base (huggingface.co/docs/hub/model-cards, base_model_relation).
+RELATIONS = ("adapter", "finetune", "merge", "quantized")
 _EMPTY = {"", "null", "~"}
 _HEADING = re.compile(r"^#[ \t]+(\S.{0,300})$", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\]\n]{0,300})\]\([^)\n]{0,500}\)")
@@ -45,7 +47,9 @@ def read_card(document: RawDocument, linked: Linked = lambda path: None) -> Read
     reading.base = reading.base[:300]
     reading.claims += rights_claims(document, reading.tags)
     if reading.base:
-        reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
+        relation = line(data.get("base_model_relation"), 40).lower()
+        hints = {"relation": relation} if relation in RELATIONS else {}
+        reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document, hints=hints))
     return reading
 
 
