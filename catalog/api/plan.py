@@ -14,9 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api.permissions import AskUnlessLoginRequired
-from catalog.api.serializers import VerdictSerializer
+from catalog.api.serializers import OutcomeSerializer, VerdictSerializer
 from catalog.release import release
-from registry.licensing import OUTCOMES
 from registry.licensing.outputs.credit import MEDIA
 from registry.licensing.outputs.phrases import LANGUAGES
 from registry.stack_outputs import Outputs
@@ -69,13 +68,6 @@ class AdapterOfStack(serializers.Serializer[Any]):
     name = serializers.CharField()
     weight = serializers.FloatField(allow_null=True)
     made_for_another_family = serializers.BooleanField()
-
-
-class OutcomeSerializer(serializers.Serializer[Any]):
-    """An outcome with its conditions."""
-
-    outcome = serializers.ChoiceField(choices=OUTCOMES)
-    conditions = serializers.ListField(child=serializers.CharField())
 
 
 class ContributionSerializer(serializers.Serializer[Any]):

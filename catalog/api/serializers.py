@@ -317,6 +317,13 @@ class VerdictSerializer(serializers.Serializer[Any]):
     ignored = serializers.ListField(child=serializers.CharField())
 
 
+class OutcomeSerializer(serializers.Serializer[Any]):
+    """An outcome with its conditions."""
+
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
+    conditions = serializers.ListField(child=serializers.CharField())
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """A failure (RFC 9457): what went wrong, its stable code, and what to do next."""
 

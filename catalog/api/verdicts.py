@@ -13,10 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api.schema import ACT, FACTS
-from catalog.api.serializers import VerdictSerializer
+from catalog.api.serializers import OutcomeSerializer, VerdictSerializer
 from catalog.errors import BadQuery
 from catalog.search import SearchQuery
-from registry.licensing import OUTCOMES
 from registry.models import Direction, TermsCause, VerdictChange, Version
 from registry.next_steps import with_steps
 from registry.verdicts import verdict_for
@@ -49,13 +48,6 @@ class Verdicts(APIView):
         version = get_object_or_404(versions, pk=int(raw))
         verdict = verdict_for(version, question.act, question.facts)
         return Response(with_steps(version, verdict, question.act, question.facts).as_dict())
-
-
-class SideSerializer(serializers.Serializer[Any]):
-    """An outcome with its conditions."""
-
-    outcome = serializers.ChoiceField(choices=OUTCOMES)
-    conditions = serializers.ListField(child=serializers.CharField())
 
 
 class CitationSerializer(serializers.Serializer[Any]):
@@ -101,11 +93,11 @@ class VerdictChangeSerializer(serializers.Serializer[Any]):
     why = WhySerializer(many=True, source="event.why")
     evidence = serializers.SerializerMethodField()
 
-    @extend_schema_field(SideSerializer)
+    @extend_schema_field(OutcomeSerializer)
     def get_before(self, change: VerdictChange) -> dict[str, Any]:
         return {"outcome": change.before, "conditions": change.conditions_before}
 
-    @extend_schema_field(SideSerializer)
+    @extend_schema_field(OutcomeSerializer)
     def get_after(self, change: VerdictChange) -> dict[str, Any]:
         return {"outcome": change.after, "conditions": change.conditions_after}
 
