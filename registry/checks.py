@@ -27,6 +27,7 @@ from registry.settled import rights_of
 HARD_GATES = ("container_valid", "pickle_free", "weights_finite")
 # Written by whoever renders; kept here only until then.
 SHEET = "sheet"
+_NO_SHEET = "No sheet has been rendered yet."
 _PICKLES = {"pickle", "zip"}
 
 
@@ -50,9 +51,18 @@ def assess(version: Version) -> list[Check]:
     results = [(version, result) for result in _results(version, files, readings, claims)]
     kept |= {check.code: check for check in keep_each(results, held)}
     if SHEET not in kept:
-        todo = {"outcome": CheckOutcome.TODO, "summary": "No sheet has been rendered yet."}
+        todo = {"outcome": CheckOutcome.TODO, "summary": _NO_SHEET}
         kept[SHEET], _ = Check.objects.get_or_create(version=version, code=SHEET, defaults=todo)
     return sorted(kept.values(), key=lambda check: check.code)
+
+
+def assess_new(versions: Iterable[tuple[Version, Sequence[TermsClaim]]]) -> None:
+    """Run every gate for versions that were just made, with their claims and no file; in one query."""
+    results = []
+    for version, claims in versions:
+        results += [(version, result) for result in _results(version, [], {}, list(claims))]
+        results.append((version, Result(SHEET, CheckOutcome.TODO, _NO_SHEET)))
+    keep_each(results, {})
 
 
 def keep_each(

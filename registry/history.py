@@ -156,6 +156,19 @@ def move(version: Version, profile: TermsProfile) -> TermsEvent | None:
     return event
 
 
+@transaction.atomic
+def enter(versions: Sequence[Version], profile: TermsProfile) -> None:
+    """Give versions that never had one this profile, saved. No verdict changed by that, so none is told.
+
+    Whoever does this for several profiles takes those with the smaller ids first.
+    """
+    _hold(None, profile, current_basis())
+    rows = Version.objects.filter(pk__in=[version.pk for version in versions], terms_profile=None)
+    rows.update(terms_profile=profile, updated=timezone.now())
+    for version in versions:
+        version.terms_profile = profile
+
+
 def _hold(old: TermsProfile | None, new: TermsProfile, basis: Basis) -> ProfileOutcomes | None:
     """Lock the outcomes of both profiles, the smaller id first; the old one's, as they were decided last."""
     for profile in sorted([each for each in (old, new) if each], key=lambda each: each.pk):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from registry.ledger import note_change
 from registry.models import (
-    Adapter,
     Availability,
     AvailabilityChange,
+    File,
     FileState,
     OfferedFile,
     OfferState,
@@ -64,7 +64,7 @@ def keep_offers(version: Version, remote: Sequence[RemoteFile]) -> bool:
         facts = _facts(file)
         offer = held.get(facts["key"])
         if offer is None:
-            new.append(OfferedFile(version=version, seen=now, **facts))
+            new.append(_offer(version, facts, now))
             continue
         if any(getattr(offer, name) != facts[name] for name in _FACTS):
             if _other_bytes(offer, facts):
@@ -84,22 +84,23 @@ def keep_offers(version: Version, remote: Sequence[RemoteFile]) -> bool:
     return bool(new or changed)
 
 
+def keep_new(
+    versions: Iterable[tuple[Version, Sequence[RemoteFile], Sequence[RemoteSample]]], most: int
+) -> None:
+    """`keep_offers` and `keep_pictures` for versions that were just made; in one query for all."""
+    now = timezone.now()
+    new = []
+    for version, remote, samples in versions:
+        new += [_offer(version, facts, now) for facts in {file.key: _facts(file) for file in remote}.values()]
+        new += [_picture(version, key, sample) for key, sample in _shown(samples, most).items()]
+    OfferedFile.objects.bulk_create(new, ignore_conflicts=True)
+
+
 def keep_pictures(version: Version, samples: Sequence[RemoteSample], most: int) -> bool:
     """Offer the first `most` pictures of the page, each once, with the parameters stated for it."""
-    shown = {f"picture {sample.url}"[:500]: sample for sample in samples[:most]}
+    shown = _shown(samples, most)
     held = set(version.offers.filter(role=PICTURE).values_list("key", flat=True)) if shown else set()
-    new = [
-        OfferedFile(
-            version=version,
-            key=key,
-            name=_last(sample.url),
-            url=line(sample.url, 2000),
-            role=PICTURE,
-            triage={"parameters": json_value(sample.parameters)},
-        )
-        for key, sample in shown.items()
-        if key not in held
-    ]
+    new = [_picture(version, key, sample) for key, sample in shown.items() if key not in held]
     # What the page showed before is not more than what it may show.
     new = new[: max(0, most - len(held))]
     OfferedFile.objects.bulk_create(new, ignore_conflicts=True)
@@ -178,14 +179,30 @@ def recalled() -> QuerySet[Version]:
     return Version.objects.filter(held, availability__in=RECALLED).distinct()
 
 
-def has_no_bytes(version: Version) -> bool:
-    """Whether the version stands with its claims alone: files are offered upstream, and none is here."""
-    return not version.files.exists() and version.offers.exclude(role=PICTURE).exists()
+def without_bytes() -> Q:
+    """Versions that stand with their claims alone: files are offered upstream, and none is here."""
+    here = File.objects.filter(version=OuterRef("pk"))
+    offered = OfferedFile.objects.filter(version=OuterRef("pk")).exclude(role=PICTURE)
+    return ~Exists(here) & Exists(offered)
 
 
-def offered_of(adapter: Adapter) -> QuerySet[OfferedFile]:
-    """All files that an adapter's versions are offered with."""
-    return OfferedFile.objects.filter(version__adapter=adapter).select_related("version", "blob")
+def _offer(version: Version, facts: dict[str, Any], now: datetime) -> OfferedFile:
+    return OfferedFile(version=version, seen=now, **facts)
+
+
+def _shown(samples: Sequence[RemoteSample], most: int) -> dict[str, RemoteSample]:
+    return {f"picture {sample.url}"[:500]: sample for sample in samples[:most]}
+
+
+def _picture(version: Version, key: str, sample: RemoteSample) -> OfferedFile:
+    return OfferedFile(
+        version=version,
+        key=key,
+        name=_last(sample.url),
+        url=line(sample.url, 2000),
+        role=PICTURE,
+        triage={"parameters": json_value(sample.parameters)},
+    )
 
 
 def _facts(file: RemoteFile) -> dict[str, Any]:

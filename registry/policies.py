@@ -168,11 +168,16 @@ def _concerns(rule: Rule, terms: Mapping[str, Any]) -> bool:
     )
 
 
-def named_by_tags(words: Iterable[str]) -> list[str]:
-    """`kind:name` of the rules whose tags are among an adapter's tags and trigger words, sorted."""
+def named_by_tags(words: Iterable[str], rules: Iterable[Rule] | None = None) -> list[str]:
+    """`kind:name` of the rules whose tags are among an adapter's tags and trigger words, sorted.
+
+    `rules`: the current ones, where they are at hand.
+    """
     own = {word.casefold() for word in words}
-    rows = TermsRule.objects.filter(current=True, active=True, applies_to__has_key="tags")
-    return sorted(rule.key for rule in map(rule_of, rows) if not rule.tags.isdisjoint(own))
+    if rules is None:
+        rows = TermsRule.objects.filter(current=True, active=True, applies_to__has_key="tags")
+        rules = map(rule_of, rows)
+    return sorted(rule.key for rule in rules if not rule.tags.isdisjoint(own))
 
 
 # --- Writing rules ------------------------------------------------------------------------------------------

@@ -79,6 +79,24 @@ def keep_items(version: Version) -> list[ReviewItem]:
     return items_of(version) if new else in_order(rows.values())
 
 
+def keep_new_items(versions: Iterable[tuple[Version, Sequence[TermsClaim]]]) -> None:
+    """Make the items of versions that were just made, with their claims and their profiles; in one query.
+
+    Nobody has asked about them yet, answered or concluded, so what is stated is all that there is; and what
+    is stated is what the profile holds, which is read once for all versions that share it.
+    """
+    says: dict[int | None, dict[str, list[LedgerEntry]]] = {}
+    rows = []
+    for version, claims in versions:
+        if version.terms_profile_id not in says:
+            says[version.terms_profile_id] = _adapter_layers(version)
+        layers = says[version.terms_profile_id]
+        for item in ITEMS.values():
+            found = _found(version, item, claims, (), (), layers)
+            rows.append(ReviewItem(version=version, key=item.key, **vars(found)))
+    ReviewItem.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def items_of(version: Version) -> list[ReviewItem]:
     """The version's items in the order of the review."""
     related = ("claim", "question", "evidence")

@@ -54,7 +54,7 @@ def keep_claim(
     The address tells sources apart, so documents that this run read side by side under one address all stand.
     """
     snapshot = snapshots.get(claim.document) if claim.document else None
-    value = _value(claim, base_host)
+    value = read_value(claim, base_host)
     current = TermsClaim.objects.filter(
         version=version, kind=claim.kind, standing=claim.standing, superseded=False
     )
@@ -81,7 +81,7 @@ def keep_claim(
     return True
 
 
-def _value(claim: ListedClaim, base_host: str) -> Any:
+def read_value(claim: ListedClaim, base_host: str) -> Any:
     """The claim's normalized reading: a license id, a base's slug; None for what no table knows."""
     if claim.kind == ClaimKind.LICENSE:
         if not isinstance(claim.value, str):

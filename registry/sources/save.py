@@ -32,6 +32,7 @@ from registry.review_items import keep_items
 from registry.sources.evidence import embedded_claims, keep_claim, keep_snapshot
 from registry.sources.listing import ListedVersion, Listing
 from registry.sources.text import json_value
+from registry.upstream_checks import assess_upstream
 from registry.weights.trigger_words import STATED_SOURCES
 
 
@@ -95,7 +96,7 @@ def save_version(
     for file in files:
         changed |= _inspection(file)
         changed |= _announced(version, file)
-    changed |= _fill(version, _facts(listed, files))
+    changed |= _fill(version, facts_of(listed, files))
     changed |= _settle_base(version, listed)
     if decided_base is not None and version.base_decided_id != decided_base.pk:
         version.base_decided = decided_base
@@ -160,14 +161,7 @@ def _version(
     the one that already holds this version, or else one of its siblings.
     """
     key = listed.source_key or content_key(files)
-    creator = _creator(listing)
-    values = {
-        "name": listing.name,
-        "source_url": listing.source_url,
-        "description": listing.description,
-        "tags": listing.tags,
-        "creator": creator,
-    }
+    values = values_of(listing, _creator(listing))
     adapter = None
     if listing.source_key is None:
         known = (
@@ -192,7 +186,19 @@ def _version(
     return version, created, changed or created
 
 
-def _facts(listed: ListedVersion, files: Sequence[StoredFile]) -> dict[str, Any]:
+def values_of(listing: Listing, creator: Creator | None) -> dict[str, Any]:
+    """What the adapter's row says by the listing."""
+    return {
+        "name": listing.name,
+        "source_url": listing.source_url,
+        "description": listing.description,
+        "tags": listing.tags,
+        "creator": creator,
+    }
+
+
+def facts_of(listed: ListedVersion, files: Sequence[StoredFile]) -> dict[str, Any]:
+    """What the version's row says by the listing; what is empty is left as it is."""
     return {
         "name": listed.name if listed.name_stated else "",
         "notes": listed.notes,
@@ -347,3 +353,4 @@ def _settle(version: Version, *, new_bytes: bool) -> None:
         # Where the profile moves, the items are kept with it.
         keep_items(version)
     checks.assess(version)
+    assess_upstream(version)
