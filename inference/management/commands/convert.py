@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from argparse import ArgumentParser
 from pathlib import Path
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from inference.conversion import convert_file, report_text
 from inference.converter_errors import NotQuarantined
 from inference.quarantine import convert_blob
+from registry.management.actors import command_actor
 from registry.models import Blob
 from registry.terminal import terminal_text
 from registry.weights.redialect import DIALECTS
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         blob = Blob.objects.filter(sha256=digest.lower()).first()
         if blob is None:
             raise NotQuarantined(f"Nothing stored here has the SHA256 {digest[:64]}.")
-        files = convert_blob(blob, f"cli:{_user()}")
+        files = convert_blob(blob, command_actor())
         rows = [
             {
                 "source": f"{_STORED}{blob.sha256}",
@@ -78,11 +78,3 @@ class Command(BaseCommand):
                     f"version {row['version']}: {row['output']} ({row['sha256']}), waiting for review"
                 )
             )
-
-
-def _user() -> str:
-    """The name of whoever runs the command; containers may have no entry for their user id."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from argparse import ArgumentParser
 from typing import Any
@@ -18,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from registry.management.actors import command_actor
 from registry.services import Report, ingest, nothing_usable
 
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 options["source"],
                 license_id=options["license"],
                 base=options["base"],
-                actor=f"cli:{_user()}",
+                actor=command_actor(),
                 progress=show,
             )
         for failure in report.failed:
@@ -68,11 +68,3 @@ class Command(BaseCommand):
         if report.failed:
             told.append(f"{len(report.failed)} left out")
         self.stdout.write(", ".join(told) + ".")
-
-
-def _user() -> str:
-    """The name of whoever runs the command; containers may have no entry for their user id."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
