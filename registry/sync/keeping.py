@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import Error as DatabaseError
@@ -13,6 +13,7 @@ from registry.models import Adapter, SyncRun, UpstreamItem, Version
 from registry.sources.listing import Listing
 from registry.sources.pages import Unread
 from registry.sources.save import save_version
+from registry.sources.save_new import save_new
 from registry.sync.errors import ListingRefused
 
 VERSION_MISSING = "version_missing"
@@ -52,6 +53,43 @@ def keep(listing: Listing, *, actor: str) -> Kept:
         raise ListingRefused(f"{listing.source} {listing.source_key}: {told}") from error
     changed = [each.version for each in saved if each.changed]
     return Kept(saved[0].version.adapter if saved else None, changed)
+
+
+def keep_all_new(listings: Sequence[Listing], *, actor: str) -> dict[str, list[Version]] | None:
+    """Save adapters of one source that are all new, in one transaction; source_key -> versions.
+
+    None where that cannot be, for whatever reason: then each has to be kept by itself.
+    """
+    keys = [listing.source_key for listing in listings]
+    if Adapter.objects.filter(source=listings[0].source, source_key__in=keys).exists():
+        return None
+    try:
+        return save_new(listings, actor=actor)
+    except OperationalError:
+        raise
+    except (DatabaseError, ValueError):
+        return None
+
+
+def remember_new(
+    listings: Sequence[Listing | Unread], made: Mapping[str, Sequence[Version]], run: SyncRun
+) -> None:
+    """`remember` for adapters that were just made, of which nothing is remembered yet."""
+    now = timezone.now()
+    UpstreamItem.objects.bulk_create(
+        UpstreamItem(
+            source=listing.source,
+            key=listing.source_key or "",
+            adapter=made[listing.source_key or ""][0].adapter,
+            fingerprint=listing.fingerprint[:64],
+            seen=now,
+            kept=now,
+            read=now,
+            run=run,
+            subscription=run.subscription,
+        )
+        for listing in listings
+    )
 
 
 def remember(

@@ -16,6 +16,7 @@ from registry.errors import KuraError
 from registry.models import RunState, Subscription, SyncProblem, SyncRun, UpstreamItem
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
+from registry.sources.save_new import is_plain
 from registry.sources.upstream_errors import UpstreamError
 from registry.sources.walk import Failure
 from registry.sync.clients import client_of
@@ -26,9 +27,11 @@ from registry.sync.keeping import (
     failed,
     items_by_key,
     keep,
+    keep_all_new,
     missing_versions,
     read,
     remember,
+    remember_new,
 )
 from registry.sync.upstream_state import ask, doubtful
 
@@ -36,6 +39,8 @@ ACTOR: Final = "sync"
 # More problems of one run are counted, not told one by one.
 MOST_PROBLEMS: Final = 1000
 _MOST_NOTES: Final = 50
+# New adapters that are kept by one transaction.
+_AT_ONCE: Final = 100
 # Pause after an upstream failed, doubled each time that nothing was kept between, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 60, 3600
 # So many items in a row that the upstream fails to give are left out before the run waits for it.
@@ -183,7 +188,9 @@ class _Pass:
         for source in {source for source, _ in fresh}:
             keys = [key for each, key in fresh if each == source]
             known |= {(source, key): item for key, item in items_by_key(source, keys).items()}
-        met = []
+        met: list[int] = []
+        new: list[Listing | Unread] = []
+        changed: list[tuple[Listing | Unread, UpstreamItem | None]] = []
         for place, listing in fresh.items():
             item = known.get(place)
             if item is not None and item.run_id == run.pk:
@@ -192,14 +199,48 @@ class _Pass:
             elif item is not None and item.fingerprint and item.fingerprint == listing.fingerprint:
                 tally.skipped[UNCHANGED] += 1
                 met.append(item.pk)
+            elif item is None:
+                new.append(listing)
             else:
-                self._keep_one(listing, item)
+                changed.append((listing, item))
+        changed += [(listing, None) for listing in self._keep_new(new)]
+        for listing, item in changed:
+            self._keep_one(listing, item)
         with transaction.atomic():
             UpstreamItem.objects.filter(pk__in=met).update(
                 seen=timezone.now(), run=run, subscription=run.subscription
             )
             row = self._tell(tally, page.cursor or "", complete=page.cursor is None, page=page)
         self._told(row)
+
+    def _keep_new(self, unknown: Sequence[Listing | Unread]) -> list[Listing | Unread]:
+        """Keep what is plainly new together, a batch with its counts at once; those that are left to do."""
+        batches: dict[str, list[Listing]] = {}
+        left: list[Listing | Unread] = []
+        for each in unknown:
+            try:
+                found = read(each)
+            except KuraError:
+                # Told of where it is tried by itself.
+                left.append(each)
+                continue
+            if is_plain(found):
+                batches.setdefault(found.source, []).append(found)
+            else:
+                left.append(found)
+        for listings in batches.values():
+            for batch in _batches(listings):
+                with transaction.atomic():
+                    made = keep_all_new(batch, actor=ACTOR)
+                    if made is None:
+                        left += batch
+                        continue
+                    remember_new(batch, made, self._run)
+                    versions = [version for each in made.values() for version in each]
+                    row = self._tell(_Tally(fetched=len(batch), versions=len(versions)))
+                    self._wanted(versions)
+                self._told(row)
+        return left
 
     def _keep_one(self, listing: Listing | Unread, item: UpstreamItem | None) -> None:
         """Keep one adapter with its count: both or neither."""
@@ -286,6 +327,11 @@ class _Pass:
         note = f"The upstream refused the place where the run stopped ({error.code}); it began anew."
         page = Page([], None, notes=[note])
         self._told(self._tell(_Tally(), "", page=page))
+
+
+def _batches(listings: Sequence[Listing]) -> Iterator[Sequence[Listing]]:
+    for start in range(0, len(listings), _AT_ONCE):
+        yield listings[start : start + _AT_ONCE]
 
 
 def _problem(run: SyncRun, failure: Failure) -> SyncProblem:
