@@ -27,6 +27,7 @@ from registry.settled import rights_of
 HARD_GATES = ("container_valid", "pickle_free", "weights_finite")
 # Written by whoever renders; kept here only until then.
 SHEET = "sheet"
+ANNOUNCED = "announced_hash"
 _NO_SHEET = "No sheet has been rendered yet."
 _PICKLES = {"pickle", "zip"}
 
@@ -110,9 +111,29 @@ def _results(
     yield _pickle_free(files, readings)
     yield _container_valid(clean, readings)
     yield _weights_finite(clean, readings)
+    yield from _announced(files)
     yield from _base(version, readings)
     yield _license(claims)
     yield _material(claims)
+
+
+def _announced(files: list[File]) -> Iterator[Result]:
+    """Whether each file has the SHA256 that its source announces; nothing where none announces any."""
+    told = [file for file in files if file.announced]
+    other = [file for file in told if file.announced != file.blob_id]
+    if not told:
+        return
+    if not other:
+        yield Result(ANNOUNCED, CheckOutcome.OK, "Each file has the SHA256 that its source announces.")
+        return
+    text = "; ".join(
+        f"{file.name} has the SHA256 {file.blob_id[:10]}…, its source announces {file.announced[:10]}…"
+        for file in other
+    )
+    evidence = {
+        "files": [{"name": file.name, "sha256": file.blob_id, "announced": file.announced} for file in other]
+    }
+    yield Result(ANNOUNCED, CheckOutcome.WARN, f"{text}. The bytes may be another file's.", evidence)
 
 
 def _pickle_free(files: list[File], readings: dict[str, Inspection]) -> Result:

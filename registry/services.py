@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from registry.lineage import relate
 from registry.lineage_checks import assess_with_kin
 from registry.models import BaseModel, ClaimKind, Version
 from registry.sources import read_source
+from registry.sources.announced import announced_for
 from registry.sources.errors import NoAdaptersFound, UnknownBase
 from registry.sources.listing import ListedClaim, ListedFile, ListedVersion
 from registry.sources.pictures import check_picture
@@ -176,7 +177,9 @@ def _relate(saved: Saved, report: Report) -> None:
 def _store_files(listed: ListedVersion, memory: Memory, report: Report) -> Iterator[Pair]:
     for file in listed.files:
         try:
-            yield file, store_file(file.path, file.name, memory.edition.reader)
+            stored = store_file(file.path, file.name, memory.edition.reader)
+            told = announced_for(stored.blob.sha256, file.name, file.announced)
+            yield file, replace(stored, announced=told)
         except storage.StorageFull:
             raise
         except KuraError as error:

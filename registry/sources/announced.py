@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +54,18 @@ def read_hashes(hashes: Mapping[str, object]) -> dict[str, str]:
         if len(digits) in LENGTHS.get(kind, ()) and digits != _NOTHING:
             found[kind] = digits
     return found
+
+
+def announced_for(sha256: str, name: str, told: Sequence[tuple[str, str]]) -> str:
+    """The SHA256 that is announced for bytes with this one (lower-case hex); empty where none is.
+
+    `told`: name and SHA256 of the files that a source describes together. It is the one that the bytes have,
+    else the one under their name, else the only one: a renamed copy still has the sidecar of its original.
+    """
+    if any(digest == sha256 for _, digest in told):
+        return sha256
+    named = [digest for other, digest in told if other == name]
+    return named[0] if named else told[0][1] if len(told) == 1 else ""
 
 
 def judge(digests: Digests, told: Mapping[str, str], name: str) -> Judgment:

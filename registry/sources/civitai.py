@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from registry.licensing.claims.civitai import read_terms
 from registry.models import ClaimKind, Source
+from registry.sources.announced import read_hashes
 from registry.sources.civitai_pictures import read_pictures, without_tags
 from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
@@ -54,6 +55,7 @@ def read_version(
         published=moment(version.get("publishedAt")),
         claims=_claims(document, model, version, described),
         pictures=read_pictures(version.get("images")),
+        announced=announced_files(version.get("files")),
     )
     if reading.base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
@@ -64,6 +66,16 @@ def trigger_words(trained: object) -> list[str]:
     """`trainedWords`: often one text with commas, full-width ones too, and at times a `<lora:...>` tag."""
     told = trained if isinstance(trained, list) else [trained]
     return words([re.sub("[，、]", ",", without_tags(word)) for word in told if isinstance(word, str)])
+
+
+def announced_files(files: object) -> list[tuple[str, str]]:
+    """Name and SHA256 of the files that a version object describes; those without a digest are left out."""
+    found = []
+    for file in _objects(files):
+        hashes = file.get("hashes")
+        if digest := read_hashes(hashes if isinstance(hashes, dict) else {}).get("sha256"):
+            found.append((line(file.get("name"), 300), digest.lower()))
+    return found
 
 
 def version_in_model(model: dict[str, Any], sha256: str, file_name: str) -> dict[str, Any] | None:

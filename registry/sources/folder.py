@@ -254,7 +254,8 @@ def _listing(items: list[Found], top: Path, mark: Callable[[Found], Mark | None]
         slot = f"id {key}" if key else f"path {item.path}"
         if slot not in versions:
             versions[slot] = _version(item, key)
-        versions[slot].files.append(ListedFile(item.path, file_name(item.path), mark(item)))
+        told = dict.fromkeys(pair for reading in item.readings for pair in reading.announced)
+        versions[slot].files.append(ListedFile(item.path, file_name(item.path), mark(item), tuple(told)))
         _add_readings(versions[slot], item)
     listing.versions = list(versions.values())
     for version in listing.versions:

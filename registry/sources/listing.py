@@ -64,11 +64,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A weights file on this machine and the name the source gives it; without a mark, read at each scan."""
+    """A weights file on this machine and the name the source gives it; without a mark, read at each scan.
+
+    `announced`: name and SHA256 (lower-case hex) of the files that its sidecars describe.
+    """
 
     path: Path
     name: str
     mark: Mark | None = None
+    announced: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,10 @@ class Listing:
 
 @dataclass(slots=True)
 class Reading:
-    """What one sidecar says. Empty means it does not say; a merge takes the first reading that does."""
+    """What one sidecar says. Empty means it does not say; a merge takes the first reading that does.
+
+    `announced`: name and SHA256, in lower-case hex, of the files that it describes.
+    """
 
     document: RawDocument
     source: str = ""
@@ -186,3 +193,4 @@ class Reading:
     published: datetime | None = None
     claims: list[ListedClaim] = field(default_factory=list)
     pictures: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    announced: list[tuple[str, str]] = field(default_factory=list)

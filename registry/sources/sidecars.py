@@ -10,6 +10,7 @@ from typing import Any
 from registry.licensing.claims.words import read_words
 from registry.models import ClaimKind, Source
 from registry.sources import civitai
+from registry.sources.announced import read_hashes
 from registry.sources.documents import json_object
 from registry.sources.listing import ListedClaim, RawDocument, Reading, listed
 from registry.sources.material import rights_claims
@@ -42,6 +43,7 @@ def read_lora_manager(document: RawDocument, beside: Beside) -> Reading:
     if not isinstance(inner, dict):
         reading.claims += rights_claims(document, tags(data.get("tags")))
     own_base = "" if reading.base else line(data.get("base_model"), 300)
+    reading.announced = reading.announced or _announced({"sha256": data.get("sha256")}, beside.name)
     reading.name = reading.name or line(data.get("model_name"), 300)
     reading.description = reading.description or plain(data.get("modelDescription"))
     reading.notes = reading.notes or text(data.get("notes"))
@@ -73,6 +75,7 @@ def read_stability_matrix(document: RawDocument, beside: Beside) -> Reading:
         trigger_words=words(data.get("TrainedWords")),
         base=base,
         base_host="civitai",
+        announced=_announced(data.get("Hashes"), beside.name),
     )
     if base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, base, base, document))
@@ -80,6 +83,11 @@ def read_stability_matrix(document: RawDocument, beside: Beside) -> Reading:
     if told := read_words(f"{reading.description}\n\n{reading.notes}"):
         reading.claims.append(listed(told, document))
     return reading
+
+
+def _announced(hashes: object, name: str) -> list[tuple[str, str]]:
+    digest = read_hashes(hashes if isinstance(hashes, dict) else {}).get("sha256")
+    return [(name, digest.lower())] if digest else []
 
 
 # The values of the web UI's own "Stable Diffusion version" box.
