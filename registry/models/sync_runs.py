@@ -74,7 +74,7 @@ class SyncRun(models.Model):
 
 
 class SyncProblem(models.Model):
-    """One thing that a run left out, and why. At most registry.sync.run.MOST_PROBLEMS of a run are kept."""
+    """One thing that a run left out, and why. At most registry.sync.passing.MOST_PROBLEMS of a run are kept."""
 
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="problems")
     what = models.CharField(max_length=500, help_text="the adapter's id or address")
