@@ -219,6 +219,8 @@ UPSTREAM_READ_SECONDS = env_int("UPSTREAM_READ_SECONDS", 30, minimum=1)
 UPSTREAM_TOTAL_SECONDS = env_int("UPSTREAM_TOTAL_SECONDS", 120, minimum=1)
 UPSTREAM_LEAST_KB_PER_SECOND = env_int("UPSTREAM_LEAST_KB_PER_SECOND", 4, minimum=0)
 UPSTREAM_TRIES = env_int("UPSTREAM_TRIES", 5, minimum=1, maximum=20)
+# The first pause may take up to this, each further one up to twice as much as the one before.
+UPSTREAM_BACKOFF_SECONDS: float = env_int("UPSTREAM_BACKOFF_SECONDS", 1, minimum=1)
 # A longer pause is not sat out: the request fails with rate_limited, and its job comes back later.
 UPSTREAM_LONGEST_WAIT_SECONDS = env_int("UPSTREAM_LONGEST_WAIT_SECONDS", 60, minimum=0)
 UPSTREAM_ANSWER_MB = env_int("UPSTREAM_ANSWER_MB", 64, minimum=1)

@@ -25,6 +25,7 @@ from registry.models.sync_runs import RunState, SyncProblem, SyncRun
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.transfers import Transfer, TransferState
 from registry.models.upstream_state import UpstreamItem
+from registry.models.upstreams import HostBudget, HostSlot, RememberedRefusal
 from registry.models.verdicts import (
     Direction,
     ProfileOutcomes,
@@ -58,6 +59,8 @@ __all__ = [
     "Direction",
     "File",
     "FileState",
+    "HostBudget",
+    "HostSlot",
     "Identity",
     "IgnoredUpdate",
     "Inspection",
@@ -73,6 +76,7 @@ __all__ = [
     "ProfileOutcomes",
     "QuestionState",
     "Relation",
+    "RememberedRefusal",
     "Review",
     "ReviewAction",
     "ReviewItem",

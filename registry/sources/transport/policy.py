@@ -53,20 +53,24 @@ class Policy:
     total_seconds: float
     least_speed: int
     tries: int
+    backoff_seconds: float
     longest_wait: float
     answer_cap: int
     file_cap: int
     ca_bundle: str
 
-    def check(self, url: str, *, redirected: bool = False) -> SplitResult:
-        """The address's parts, if it may be asked. Raises BadAddress, HostNotAllowed, InsecureAddress."""
+    def check(self, url: str, *, redirected_from: str = "") -> SplitResult:
+        """The address's parts, if it may be asked. Raises BadAddress, HostNotAllowed, InsecureAddress.
+
+        A public upstream may not send a request on to a private host.
+        """
         parts = split(url)
-        if self.is_private(parts):
+        if self.is_private(parts) and (not redirected_from or self.is_private(split(redirected_from))):
             return parts
-        known = self.hosts + (self.file_hosts if redirected else ())
+        known = self.hosts + (self.file_hosts if redirected_from else ())
         if not any(matches(pattern, parts) for pattern in known):
             at = f" on port {parts.port}" if parts.port else ""
-            why = "The upstream sends the request to" if redirected else "The address names"
+            why = "The upstream sends the request to" if redirected_from else "The address names"
             raise HostNotAllowed(f"{why} {parts.hostname}{at}, which is not on the list of upstreams.")
         if parts.scheme != "https":
             raise InsecureAddress(f"{parts.hostname} would be asked over plain http.")
@@ -75,6 +79,12 @@ class Policy:
     def is_private(self, parts: SplitResult) -> bool:
         """Whether the host is one of those that may have a private address."""
         return any(matches(pattern, parts) for pattern in self.private_hosts)
+
+    def may_be_private(self, host: str, port: int) -> bool:
+        """The same of a connection about to be made."""
+        place = f"[{host}]" if ":" in host else host
+        schemes = [name for name, usual in PORTS.items() if usual == port] or ["http"]
+        return any(self.is_private(urlsplit(f"{scheme}://{place}:{port}")) for scheme in schemes)
 
     def may_have_token(self, url: str) -> bool:
         """Whether any token may go there: never to a host that only stores files for an upstream."""
@@ -94,6 +104,7 @@ def current_policy() -> Policy:
         total_seconds=settings.UPSTREAM_TOTAL_SECONDS,
         least_speed=settings.UPSTREAM_LEAST_KB_PER_SECOND * 1024,
         tries=settings.UPSTREAM_TRIES,
+        backoff_seconds=settings.UPSTREAM_BACKOFF_SECONDS,
         longest_wait=settings.UPSTREAM_LONGEST_WAIT_SECONDS,
         answer_cap=settings.UPSTREAM_ANSWER_MB * 2**20,
         file_cap=settings.UPSTREAM_FILE_GB * 2**30,

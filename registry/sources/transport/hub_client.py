@@ -1,0 +1,135 @@
+"""The policy for huggingface_hub: an httpx client that asks whom, when and how everybody else here does.
+
+`huggingface_hub.set_client_factory(hub_client_factory)` puts it to work. It does not reach `hf_xet`, which
+brings a client of its own: HF_HUB_DISABLE_XET must be set where the library downloads.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import httpcore2
+import httpx2
+from httpcore2._backends.sync import SyncBackend, SyncStream
+from huggingface_hub.utils._http import hf_request_event_hook
+
+from registry.sources.transport.budgets import API, FILES, Slot, reserve
+from registry.sources.transport.exchange import asks_for_pause, signs_of
+from registry.sources.transport.guard import open_socket
+from registry.sources.transport.policy import Policy, current_policy
+from registry.sources.transport.rate_limits import backoff
+from registry.sources.transport.statuses import BUSY
+
+_REPLAYED = frozenset({"GET", "HEAD"})
+
+
+def hub_client_factory() -> httpx2.Client:
+    """A client under the policy. Raises UpstreamError where the policy forbids a request."""
+    policy = current_policy()
+    return httpx2.Client(
+        transport=GuardedTransport(policy),
+        event_hooks={"request": [hf_request_event_hook]},
+        follow_redirects=True,
+        trust_env=False,
+        timeout=httpx2.Timeout(policy.read_seconds, connect=policy.connect_seconds),
+    )
+
+
+class GuardedTransport(httpx2.HTTPTransport):
+    """Sends each request, and each one it is redirected to, under the policy of the moment."""
+
+    def __init__(self, policy: Policy) -> None:
+        context = ssl.create_default_context(cafile=policy.ca_bundle or None)
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=context, max_connections=32, max_keepalive_connections=8, network_backend=_Backend()
+        )
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer; one that can be better next time is asked for again, as often as the policy says."""
+        policy = current_policy()
+        url = str(request.url)
+        # A redirected request carries the extensions of the one before. A bare one may be for a file's
+        # address that the Hub told.
+        before = request.extensions.get("kura.redirected_from", url)
+        policy.check(url, redirected_from=before)
+        request.extensions = {**request.extensions, "kura.redirected_from": url}
+        request.headers["User-Agent"] = policy.user_agent
+        if not policy.may_have_token(url):
+            request.headers.pop("Authorization", None)
+        for failed in range(1, policy.tries + 1):
+            last = failed == policy.tries or request.method not in _REPLAYED
+            slot = reserve(url, FILES if "/resolve/" in request.url.path else API, policy.longest_wait)
+            try:
+                response = super().handle_request(request)
+            except httpx2.TransportError:
+                slot.free()
+                if last:
+                    raise
+                time.sleep(backoff(failed, policy.backoff_seconds))
+                continue
+            except BaseException:
+                slot.free()
+                raise
+            if not self._again(response, slot, policy) or last:
+                return _held(response, slot)
+            response.close()
+            slot.free()
+            if response.status_code != 429:
+                time.sleep(backoff(failed, policy.backoff_seconds))
+        raise AssertionError("the last try returns or raises")
+
+    def _again(self, response: httpx2.Response, slot: Slot, policy: Policy) -> bool:
+        signs = signs_of(response.headers, datetime.now(UTC), policy)
+        pause = asks_for_pause(response.status_code, signs)
+        wait = slot.answered(signs, refused=pause)
+        return wait <= policy.longest_wait if pause else response.status_code in BUSY
+
+
+class _Backend(SyncBackend):
+    """Opens every connection through the guard."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        try:
+            return SyncStream(open_socket(host, port, timeout))
+        except TimeoutError:
+            raise httpcore2.ConnectTimeout(f"{host} took no connection in time.") from None
+        except OSError:
+            raise httpcore2.ConnectError(f"{host} has no address, or takes no connection.") from None
+
+
+class _Freeing(httpx2.SyncByteStream):
+    """The body of an answer; the host's slot is free when it has been read or closed."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, slot: Slot) -> None:
+        self._stream, self._slot, self._open = stream, slot, True
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            self._slot.keep()
+            yield part
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            if self._open:
+                self._open = False
+                self._slot.free()
+
+
+def _held(response: httpx2.Response, slot: Slot) -> httpx2.Response:
+    stream = response.stream
+    assert isinstance(stream, httpx2.SyncByteStream)
+    response.stream = _Freeing(stream, slot)
+    return response
