@@ -35,6 +35,14 @@ class AskUnlessLoginRequired(BasePermission):
         return not settings.REQUIRE_LOGIN or _signed_in(request)
 
 
+class SignedIn(BasePermission):
+    """Reading for people and programs that are known by name."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for a reading call of a known caller."""
+        return request.method in SAFE_METHODS and _signed_in(request)
+
+
 class ReviewersWrite(BasePermission):
     """Known callers read, reviewers write; a token must have been made for reviewing."""
 
