@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from registry.sources import huggingface
 from registry.sources.errors import PathNotFound, SourceNotSupported
 from registry.sources.findings import Findings
 from registry.sources.folder import list_path
@@ -26,7 +27,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), reader)
     for pattern, reader in (
         (r"civitai:|urn:air:|https?://([\w-]+\.)?civitai\.(com|red|green)/", _not_yet("Civitai")),
-        (r"hf:|https?://(www\.)?(huggingface\.co|hf\.co)/", _not_yet("the Hugging Face Hub")),
+        (r"hf:|https?://(www\.)?(huggingface\.co|hf\.co)/", huggingface.read),
         (r"(sha256|blake3|autov[123]|crc32):", _not_yet("a file by its hash")),
         (r"kura:", _not_yet("another Kura")),
         (r"[a-z][a-z0-9+.-]+://", _not_yet("an unknown kind of site")),
@@ -37,7 +38,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
 def read_source(source: str, memory: Memory) -> Findings:
     """What SOURCE offers, and what of it `memory` knows already.
 
-    Raises SourceNotSupported, PathNotFound, NoAdaptersFound.
+    Raises SourceNotSupported, ReferenceUnclear, PathNotFound, NoAdaptersFound, UpstreamError.
     """
     for pattern, reader in READERS:
         if pattern.match(source):

@@ -1,0 +1,108 @@
+"""The Hub as an upstream: one repository read into a Listing, and lists of repositories page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from registry.models import Source
+from registry.sources.errors import ReferenceUnclear
+from registry.sources.findings import Findings
+from registry.sources.huggingface_client import first_page, list_page
+from registry.sources.huggingface_listing import fingerprint, read_repository
+from registry.sources.huggingface_names import Reference, read_reference
+from registry.sources.listing import Listing
+from registry.sources.pages import Page, Unread
+from registry.sources.upstream_errors import UnexpectedAnswer
+from registry.sources.walk import Failure
+
+KINDS = ("adapter", "repo", "creator", "tag", "query", "catalog")
+# What may be asked for besides an author, words or tags; `lora` is the tag of every LoRA on the Hub.
+_LORA = "lora"
+_PAGE = 100
+
+
+def read(source: str) -> Findings:
+    """A repository, a revision of it or a single file: `hf:org/repo[@revision][:path]` or an address.
+
+    Raises ReferenceUnclear, SourceNotSupported, NoAdaptersFound, UpstreamError.
+    """
+    failures: list[Failure] = []
+    listing = read_repository(read_reference(source), failures=failures)
+    total = sum(len(version.remote) for version in listing.versions)
+    return Findings(listings=iter([listing]), failures=failures, total=total)
+
+
+def pages(kind: str, target: str, cursor: str | None) -> Iterator[Page]:
+    """LoRAs on the Hub, the last changed first: see registry.sources.pages.Pages.
+
+    `adapter`, `repo`: a repository as `read` takes it. `creator`: of an account. `tag`: with all of these
+    tags, separated by commas, `base_model:adapter:ORG/NAME` or `license:mit` among them. `query`: with these
+    words in the name. `catalog`: all of them. In `creator`, `tag` and `query` further conditions may follow,
+    as in `ink author:mika tag:license:mit`; a tag that names a kind of adapter (`dora`) stands in for `lora`.
+    """
+    if kind in ("adapter", "repo"):
+        failures: list[Failure] = []
+        reference = read_reference(target if ":" in target else f"hf:{target}")
+        listing = read_repository(reference, failures=failures)
+        yield Page([listing], None, failures, total=1)
+        return
+    address = cursor or first_page(_filters(kind, target), _PAGE)
+    while address:
+        page = list_page(address)
+        if page.following == address:
+            raise UnexpectedAnswer("The Hub's list leads from a page to itself.")
+        found = [_unread(item) for item in page.items]
+        yield Page(
+            [each for each in found if isinstance(each, Unread)],
+            page.following,
+            [each for each in found if isinstance(each, Failure)],
+        )
+        address = page.following or ""
+
+
+def _filters(kind: str, target: str) -> dict[str, str | list[str]]:
+    """The parameters of a list. Raises ReferenceUnclear."""
+    words: list[str] = []
+    tags: list[str] = []
+    author = ""
+    told = target.split()
+    if kind == "creator":
+        author, *told = told or [""]
+        author = author.removeprefix("@").rstrip("/").rpartition("/")[2]
+    elif kind == "tag":
+        first, *told = told or [""]
+        tags += [tag for tag in first.split(",") if tag]
+    elif kind not in ("query", "catalog"):
+        raise ReferenceUnclear(f"The Hub has no {kind} to follow.", next_step=f"Follow {', '.join(KINDS)}.")
+    for word in told if kind != "catalog" else []:
+        name, colon, value = word.partition(":")
+        if colon and value and name == "author":
+            author = value
+        elif colon and value and name == "tag":
+            tags.append(value)
+        else:
+            words.append(word)
+    if (kind == "creator" and not author) or (kind == "tag" and not tags) or (kind == "query" and not words):
+        raise ReferenceUnclear(f"Nothing to look for is named in {target!r}.")
+    if not {"lora", "dora", "lycoris"} & set(tags):
+        tags.append(_LORA)
+    found: dict[str, str | list[str]] = {"filter": tags}
+    if author:
+        found["author"] = author
+    if words:
+        found["search"] = " ".join(words)
+    return found
+
+
+def _unread(item: dict[str, Any]) -> Unread | Failure:
+    repo, sha = item.get("id"), item.get("sha")
+    if not isinstance(repo, str) or not isinstance(sha, str) or not repo or not sha:
+        return Failure(
+            str(repo)[:300], UnexpectedAnswer("The Hub's list names no repository or no commit here.")
+        )
+    return Unread(Source.HUGGINGFACE, repo, fingerprint(item), _reader(repo, sha))
+
+
+def _reader(repo: str, sha: str) -> Callable[[], Listing]:
+    return lambda: read_repository(Reference(repo), at=sha)
