@@ -1,11 +1,11 @@
-"""What a person may do with work that was asked for: pause, resume, cancel, and try again what failed."""
+"""What a person may do with work that was asked for: pause, resume, cancel, move up, try again."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.db.models.functions import Now
 
 from registry import jobs
@@ -13,6 +13,8 @@ from registry.models.jobs import Job, JobState
 
 # Jobs that are tried again in one go; more are left for the next press, so that no request runs for minutes.
 MOST_RETRIED = 1000
+# The smallest number that the column holds.
+MOST_URGENT = -32768
 
 
 def pause(job: Job) -> None:
@@ -35,6 +37,16 @@ def cancel(job: Job) -> None:
     over: dict[str, Any] = {"state": JobState.CANCELED, "finished": Now()}
     if not _in(job, JobState.QUEUED, JobState.PAUSED).update(**over):
         _in(job, JobState.RUNNING).update(cancel_requested=True)
+
+
+def move_to_top(job: Job) -> None:
+    """Let a waiting or paused job go before every other one that waits for the same workers."""
+    waiting = Job.objects.filter(queue=job.queue, state=JobState.QUEUED).exclude(pk=job.pk)
+    first = waiting.aggregate(first=Min("priority"))["first"]
+    if first is not None:
+        _in(job, JobState.QUEUED, JobState.PAUSED).filter(priority__gte=first).update(
+            priority=max(first - 1, MOST_URGENT)
+        )
 
 
 def retry(job: Job) -> None:

@@ -52,8 +52,8 @@ class Job(models.Model):
 
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
-    progress_done = models.PositiveIntegerField(default=0)
-    progress_total = models.PositiveIntegerField(default=0, help_text=_("0 while not known."))
+    progress_done = models.PositiveBigIntegerField(default=0)
+    progress_total = models.PositiveBigIntegerField(default=0, help_text=_("0 while not known."))
 
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True, blank=True, help_text=_("Start of the latest attempt."))

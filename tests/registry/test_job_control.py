@@ -117,6 +117,14 @@ def test_a_paused_job_can_be_canceled() -> None:
     assert _state(job) == JobState.CANCELED
 
 
+def test_a_job_that_is_moved_up_goes_first() -> None:
+    for key, priority in (("urgent", -5), ("plain", 0), ("late", 9)):
+        jobs.enqueue("test", key, priority=priority)
+    job_control.move_to_top(Job.objects.get(key="late"))
+    order = [job.key for _ in range(3) if (job := jobs.claim("cpu", "w"))]
+    assert order == ["late", "urgent", "plain"]
+
+
 def test_canceling_wins_over_pausing(does: Callable[[Work], None]) -> None:
     def work(context: jobs.JobContext) -> None:
         job_control.pause(context.job)
@@ -189,3 +197,10 @@ def test_all_failed_jobs_are_tried_again_and_no_others(does: Callable[[Work], No
     assert job_control.retry_failed() == 3
     assert Job.objects.filter(state=JobState.QUEUED).count() == 3
     assert _state(canceled) == JobState.CANCELED
+
+
+def test_progress_may_be_the_bytes_of_a_large_file(does: Callable[[Work], None]) -> None:
+    does(lambda context: context.progress(7 * 2**30, 7 * 2**30))
+    jobs.enqueue("test", "a")
+    job = jobs.run_next("cpu")
+    assert job and (job.state, job.progress_done) == (JobState.DONE, 7 * 2**30)
