@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
+from catalog.api.parameters import known_only
 from catalog.errors import BadQuery
 from catalog.exports import claims_told, export_of, open_snapshots, snapshot_told
 from catalog.search.query import read_limit
@@ -102,7 +103,7 @@ class Changes(APIView):
     @extend_schema(operation_id="changes_list", parameters=[_AFTER, _LIMIT], responses=ChangesSerializer)
     def get(self, request: Request) -> Response:
         """One page; an adapter that changes while pages are read comes again on a later one."""
-        _known_only(request, {"after", "limit"})
+        known_only(request, {"after", "limit"})
         limit = read_limit(request.query_params.get("limit", ""), default=LIMIT, most=LIMIT_MAX)
         own = identity()
         start, restarted = _start(request.query_params.get("after", ""), own)
@@ -126,7 +127,7 @@ class Export(APIView):
     )
     def get(self, request: Request, pk: int) -> Response:
         """Facts, files with digests, claims with evidence, and this Kura's own vetting (docs/ingest.md)."""
-        _known_only(request, set())
+        known_only(request, set())
         return Response(export_of(_version(pk)))
 
 
@@ -138,7 +139,7 @@ class Claims(APIView):
     )
     def get(self, request: Request, pk: int) -> Response:
         """In the order in which they were read."""
-        _known_only(request, {"source"})
+        known_only(request, {"source"})
         claims = _version(pk).claims.select_related("snapshot").defer("snapshot__body").order_by("id")
         if source := request.query_params.get("source", ""):
             claims = claims.filter(snapshot__url=source)
@@ -225,13 +226,3 @@ def _open_snapshot(pk: int) -> Snapshot:
     if pk >= 2**63 or pk not in open_snapshots([pk]):
         raise Http404
     return get_object_or_404(Snapshot, pk=pk)
-
-
-def _known_only(request: Request, known: set[str]) -> None:
-    for name, values in request.query_params.lists():
-        if name not in known:
-            raise BadQuery(name, "no such parameter")
-        if len(values) > 1:
-            raise BadQuery(name, "given more than once")
-        if any("\0" in value for value in values):
-            raise BadQuery(name, "contains a character that no text has")

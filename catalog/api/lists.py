@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from catalog.api.pagination import KeysetPagination
-from catalog.errors import BadQuery
+from catalog.api.parameters import known_only
 from inference.models import Sheet, SheetState
 from registry.models import Version
 
@@ -34,14 +34,7 @@ class ListViewSet(ListModelMixin, GenericViewSet[Any]):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One page of the list."""
         filters = self.filterset_class.base_filters if self.filterset_class else self.filterset_fields
-        known = {*filters, *PAGING}
-        for name, values in request.query_params.lists():
-            if name not in known:
-                raise BadQuery(name, "no such parameter")
-            if len(values) > 1:
-                raise BadQuery(name, "given more than once")
-            if any("\0" in value for value in values):
-                raise BadQuery(name, "contains a character that no text has")
+        known_only(request, {*filters, *PAGING})
         return super().list(request, *args, **kwargs)
 
 

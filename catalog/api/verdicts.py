@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from catalog.api.parameters import known_only
 from catalog.api.schema import ACT, FACTS
 from catalog.api.serializers import OutcomeSerializer, VerdictSerializer
 from catalog.errors import BadQuery
@@ -33,9 +34,7 @@ class Verdicts(APIView):
     )
     def get(self, request: Request) -> Response:
         """Outcome, conditions, reasons with clauses and next steps, and the ledger they were read from."""
-        for name in request.query_params:
-            if name not in PARAMETERS:
-                raise BadQuery(name, "no such parameter")
+        known_only(request, PARAMETERS)
         question = SearchQuery.from_params(
             {name: request.query_params.getlist(name) for name in ("act", "facts")}
         )
