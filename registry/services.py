@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
-from registry import scans, storage
+from registry import fetching, scans, storage, storing
 from registry.bases import find_base
 from registry.basis import current_basis
 from registry.errors import KuraError
+from registry.intake import take_in
 from registry.licensing.table import find_license
 from registry.lineage import relate
 from registry.lineage_checks import assess_with_kin
-from registry.models import BaseModel, ClaimKind, Version
+from registry.models import BaseModel, ClaimKind, OfferedFile, OfferState, Version
+from registry.offers import PICTURE
 from registry.sources import read_source
 from registry.sources.announced import announced_for
 from registry.sources.errors import NoAdaptersFound, UnknownBase
@@ -80,11 +81,13 @@ def ingest(
     claim = _declared_license(license_id) if license_id else None
     decided_base = _named_base(base) if base else None
     storage.remove_abandoned()
+    fetching.remove_abandoned()
     options = (claim and claim.value, decided_base and decided_base.pk)
-    memory = Memory(current_edition(f"{READER} {settings.HEADER_LIMIT}", *options))
+    memory = Memory(current_edition(f"{storing.READER} {settings.HEADER_LIMIT}", *options))
     findings = read_source(source, memory)
     skipped = [
-        _skipped(each.candidate.path, each.adapter, each.version, each.sha256) for each in findings.unchanged
+        _skipped(shown(each.candidate.path), each.adapter, each.version, each.sha256)
+        for each in findings.unchanged
     ]
     # What a listing cannot be read for is added to the same list.
     report = Report(failed=findings.failures, skipped=skipped)
@@ -93,13 +96,15 @@ def ingest(
         for listing in findings.listings:
             stored: list[tuple[ListedVersion, list[Pair]]] = []
             for listed in listing.versions:
-                progress(done, findings.total, listed.files[0].name)
-                done += len(listed.files)
+                progress(done, findings.total, listed.files[0].name if listed.files else listed.name)
+                done += len(listed.files) or 1
                 if claim:
                     listed.claims.append(claim)
-                if pairs := list(_store_files(listed, memory, report)):
+                pairs = list(_store_files(listed, memory, report))
+                # What an upstream lists stands by its id, also without any bytes.
+                if pairs or (listed.source_key and not listed.files):
                     stored.append((listed, pairs))
-            siblings = [content_key([file for _, file in pairs]) for _, pairs in stored]
+            siblings = [content_key([file for _, file in pairs]) for _, pairs in stored if pairs]
             for listed, pairs in stored:
                 files = [file for _, file in pairs]
                 failures = len(report.failed)
@@ -115,6 +120,7 @@ def ingest(
                 )
                 _note(saved, pairs, report)
                 _relate(saved, report)
+                _take_in(saved, actor, report, progress)
                 if len(report.failed) == failures:
                     # Nothing of it has to be tried again, so the next scan may pass it by.
                     for file, _ in pairs:
@@ -146,10 +152,12 @@ def _named_base(name: str) -> BaseModel:
     return found
 
 
-def _skipped(path: Path, adapter: int, version: int, sha256: str) -> dict[str, Any]:
+def _skipped(
+    source: str, adapter: int, version: int, sha256: str | None, code: str = "already_stored"
+) -> dict[str, Any]:
     return {
-        "source": shown(path),
-        "code": "already_stored",
+        "source": source,
+        "code": code,
         "adapter": adapter,
         "version": version,
         "sha256": sha256,
@@ -162,7 +170,39 @@ def _note(saved: Saved, pairs: Sequence[Pair], report: Report) -> None:
         report.adapters.setdefault(version.adapter_id, {})[version.pk] = version
         return
     for file, stored in pairs:
-        report.skipped.append(_skipped(file.path, version.adapter_id, version.pk, stored.blob.sha256))
+        report.skipped.append(_skipped(shown(file.path), version.adapter_id, version.pk, stored.blob.sha256))
+
+
+def _take_in(saved: Saved, actor: str, report: Report, progress: Progress) -> None:
+    """Fetch what the version is offered with upstream and what is worth it; one line for each file.
+
+    A version that is left without bytes because all of its files failed is no result, only its failures are.
+    """
+    version, told, failed = saved.version, 0, 0
+
+    def show(offer: OfferedFile, done: int, total: int | None) -> None:
+        progress(done, total or 0, offer.name)
+
+    for taken in take_in(version, actor=actor, progress=show):
+        offer, name = taken.offer, f"{version.adapter}: {taken.offer.name}"
+        if taken.error is not None:
+            report.failed.append(Failure(name, taken.error))
+            failed += offer.role != PICTURE
+        elif taken.fetched:
+            version.refresh_from_db(fields=["vetting"])
+            report.adapters.setdefault(version.adapter_id, {})[version.pk] = version
+        elif offer.state == OfferState.PASSED_BY:
+            line = _skipped(name, version.adapter_id, version.pk, None, "passed_by")
+            report.skipped.append(line | {"why": offer.code, "message": offer.reason, "saved": offer.saved})
+        elif offer.blob_id and not saved.changed:
+            report.skipped.append(_skipped(name, version.adapter_id, version.pk, offer.blob_id))
+        told += 1
+    held = version.files.exists()
+    if failed and not held:
+        report.adapters.get(version.adapter_id, {}).pop(version.pk, None)
+        report.adapters = {adapter: versions for adapter, versions in report.adapters.items() if versions}
+    elif not (told or held or saved.changed):
+        report.skipped.append(_skipped(str(version), version.adapter_id, version.pk, None, "unchanged"))
 
 
 def _relate(saved: Saved, report: Report) -> None:

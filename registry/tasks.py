@@ -5,8 +5,9 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from registry import analysis, jobs, recheck, services
+from registry import analysis, intake, jobs, recheck, services
 from registry.models import Version
+from registry.sync import subscriptions, terms_reread, worker
 
 
 # Acknowledged before it starts: the row, not the message, brings the work back after a crash, and an early
@@ -21,13 +22,24 @@ def work(queue: str) -> None:
 def ingest(context: jobs.JobContext) -> None:
     """Take in a source; the payload is `{source, license, base, actor}`. Done twice it changes nothing."""
     wanted = context.payload
+
+    def told(done: int, total: int, name: str) -> None:
+        context.progress(done, total)
+        context.check()
+
     services.ingest(
         wanted["source"],
         license_id=wanted.get("license", ""),
         base=wanted.get("base", ""),
         actor=wanted.get("actor", "system"),
-        progress=lambda done, total, _: context.progress(done, total),
+        progress=told,
     )
+
+
+@jobs.handler(intake.FETCH_JOB)
+def fetch(context: jobs.JobContext) -> None:
+    """Fetch one file that an upstream offers; the payload is `{offer, policy, actor}`."""
+    intake.run_job(context)
 
 
 @jobs.handler(analysis.ANALYZE_JOB)
@@ -48,6 +60,18 @@ def analyze(context: jobs.JobContext) -> None:
 def decide_anew(context: jobs.JobContext) -> None:
     """Bring verdicts up to date; the payload is `{bases, tags}`. Cut off, it goes on where it stopped."""
     recheck.run(context.payload, progress=context.progress, pause=context.check)
+
+
+@jobs.handler(subscriptions.SYNC_JOB)
+def sync(context: jobs.JobContext) -> None:
+    """Run a subscription from where it stopped; the payload is `{subscription}`."""
+    worker.run_subscription(context)
+
+
+@jobs.handler(terms_reread.REREAD_JOB)
+def reread_terms(context: jobs.JobContext) -> None:
+    """Ask upstreams for terms that were read long ago."""
+    worker.reread_due(context)
 
 
 def _stopping() -> bool:

@@ -17,7 +17,19 @@ from registry.errors import KuraError
 from registry.history import reviewed
 from registry.ledger import audit, note_change
 from registry.lineage_checks import LICENSE_CONFLICT, assess_lineage
-from registry.models import Check, CheckOutcome, File, FileState, Review, ReviewAction, Version, Vetting
+from registry.models import (
+    Check,
+    CheckOutcome,
+    File,
+    FileState,
+    Review,
+    ReviewAction,
+    Source,
+    Version,
+    Vetting,
+)
+from registry.offers import without_bytes
+from registry.upstream_checks import assess_upstream
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,6 +44,9 @@ TRANSITIONS: dict[str, tuple[frozenset[str], str]] = {
     ReviewAction.REOPEN: (frozenset({Vetting.REJECTED, Vetting.WITHDRAWN}), Vetting.WAITING),
 }
 NEEDS_REASON = frozenset({ReviewAction.REJECT, ReviewAction.WITHDRAW, ReviewAction.REOPEN})
+# Sources with a page on which an author may state terms, and what a verdict says where none are stated.
+_PAGES = frozenset({Source.CIVITAI, Source.HUGGINGFACE, Source.KURA})
+_UNSTATED = frozenset({"no_terms_stated", "flags_silent", "license_unresolved"})
 # Checks that a reviewer may overrule, with a reason of at least so many characters.
 NEEDS_EXPLANATION = frozenset({LICENSE_CONFLICT})
 SHORTEST_REASON = 3
@@ -76,6 +91,7 @@ def review(version: Version, reviewer: User, action: str, reason: str = "") -> R
     if action in NEEDS_REASON and not reason:
         raise ReasonRequired(f"The decision {action!r} needs a reason.")
     assess_lineage(locked)
+    assess_upstream(locked)
     checks = assess(locked)
     if action == ReviewAction.APPROVE:
         _refuse_failed_gates(checks)
@@ -120,9 +136,10 @@ def _refuse_unexplained(checks: list[Check], reason: str) -> None:
 
 
 def queue() -> QuerySet[Version]:
-    """Versions waiting for a reviewer, the oldest first."""
+    """Versions waiting for a reviewer, the oldest first; not those whose bytes have not been fetched."""
     return (
         Version.objects.filter(vetting=Vetting.WAITING)
+        .exclude(without_bytes())
         .select_related("adapter__creator", "base_declared", "base_decided")
         .order_by("created", "id")
     )
@@ -140,7 +157,8 @@ class FetchDecision:
 def may_fetch(file: File) -> FetchDecision:
     """Decide about one file: only a vetted version's clean file leaves, unless its terms forbid DOWNLOAD_ACT.
 
-    Codes of a refusal: quarantined, withdrawn, unvetted, license_blocked.
+    What comes from an upstream's page that states no terms does not leave either, until a person has settled
+    them: unknown is never yes. Codes of a refusal: quarantined, withdrawn, unvetted, license_blocked.
     """
     version = file.version
     if file.state == FileState.QUARANTINED or version.vetting == Vetting.QUARANTINED:
@@ -156,4 +174,10 @@ def may_fetch(file: File) -> FetchDecision:
         codes = ", ".join(sorted({f"{reason.layer}: {reason.code}" for reason in layers}))
         reason = _("The terms forbid this use (%(reasons)s).") % {"reasons": codes}
         return FetchDecision(False, "license_blocked", reason)
+    if verdict.outcome == "unknown" and version.adapter.source in _PAGES:
+        unstated = [each for each in verdict.reasons if each.layer in verdict.deciding]
+        if any(each.code in _UNSTATED for each in unstated):
+            return FetchDecision(
+                False, "license_blocked", _("Its page states no terms, and nobody has settled them.")
+            )
     return FetchDecision(True)

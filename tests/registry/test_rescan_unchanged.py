@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
-from registry import services
+from registry import storing
 from registry.models import (
     Adapter,
     BaseModel,
@@ -198,7 +198,7 @@ def test_a_new_edition_of_the_reader_reads_the_stored_weights_again(
 ) -> None:
     folder = told(tmp_path / "loras")
     scan(folder)
-    monkeypatch.setattr(services, "READER", "next")
+    monkeypatch.setattr(storing, "READER", "next")
     report, names = scan(folder)
     assert len(report.adapters) == 1 and "ink.safetensors" not in names
     assert Blob.objects.get(container="safetensors").inspections.count() == 2
@@ -277,7 +277,7 @@ def test_a_refused_file_is_read_again_by_another_edition(
     folder.mkdir()
     settle(write_vae(folder / "vae.safetensors"))
     ingest(str(folder))
-    monkeypatch.setattr(services, "READER", "next")
+    monkeypatch.setattr(storing, "READER", "next")
     assert scan(folder)[1] != []
 
 
