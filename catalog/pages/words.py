@@ -49,6 +49,8 @@ CHECKS: Final[dict[str, str | Promise]] = {
     "base_conflict": _("Declared and detected base agree"),
     "base_known": _("The base is known"),
     "license_known": _("The license is known"),
+    "upstream_state": _("The upstream stands behind it"),
+    "bytes_stored": _("The bytes are stored"),
     "material_rights": _("Rights in the material"),
     "sheet": _("Comparison sheet"),
     "lineage": _("Other adapters with these weights"),
