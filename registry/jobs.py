@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -191,6 +192,17 @@ class JobContext:
             raise JobStopped
 
 
+_current: ContextVar[JobContext | None] = ContextVar("current_job", default=None)
+
+
+def current() -> JobContext | None:
+    """The job that is being done here, for what works alone as well as within one; None outside of jobs.
+
+    Other threads do not see it.
+    """
+    return _current.get()
+
+
 # --- Doing work ---------------------------------------------------------------------------------------------
 
 
@@ -246,8 +258,10 @@ def work(queue: str, stopping: Stopping = lambda: False) -> int:
 def run(job: Job, stopping: Stopping = lambda: False) -> None:
     """Do a claimed job and record how it went. Only an interrupt of the whole process is raised."""
     with LeaseKeeper(lambda: _renew(job), every=settings.JOB_LEASE_SECONDS / 3) as keeper:
+        context = JobContext(job, keeper, stopping)
+        outer = _current.set(context)
         try:
-            handler_of(job.kind).run(JobContext(job, keeper, stopping))
+            handler_of(job.kind).run(context)
         except JobStopped:
             _put_back(job)
         except KuraError as error:
@@ -261,6 +275,8 @@ def run(job: Job, stopping: Stopping = lambda: False) -> None:
             raise
         else:
             _held(job).update(state=JobState.DONE, finished=Now(), error_code="", error_message="", **_NOBODY)
+        finally:
+            _current.reset(outer)
     job.refresh_from_db()
 
 

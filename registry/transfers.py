@@ -1,17 +1,18 @@
-"""Meter: writes down how far a file has come while it is fetched, at most once a second."""
+"""Meter: writes down how far a file has come while it is fetched, and tells whoever watches this process."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from django.utils import timezone
 
+from registry import jobs
 from registry.errors import KuraError
-from registry.jobs import JobStopped
 from registry.models.jobs import Job
 from registry.models.offers import OfferedFile
 from registry.models.transfers import Transfer, TransferState
@@ -22,6 +23,24 @@ WRITE_EVERY, AVERAGED_OVER = 1.0, 5.0
 
 # Codes of errors that only say that somebody asked for an end.
 _STOPPED = frozenset({"download_stopped"})
+
+
+Watcher = Callable[[Transfer], None]
+# Whoever shows the files of this process on its terminal, of which there is one.
+_watchers: list[Watcher] = []
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Have `watcher` told of every step of every file that this process fetches meanwhile, from any thread.
+
+    It sees the row as it is in memory, newer than in the database, and must be quick and raise nothing.
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
 
 
 class Speed:
@@ -58,6 +77,9 @@ class Meter:
     Called with `(done, total)` in bytes, `total` None while not known. Leaving it without an error says done,
     with JobStopped, an interrupt or `download_stopped` says stopped, with another error says failed and why.
     Nobody sees it before the transaction commits, so fetch outside of one.
+
+    Within a job it belongs to that job, and a step raises JobStopped when the job should stop, so that
+    pausing and canceling work in the middle of a file.
     """
 
     def __init__(
@@ -69,6 +91,8 @@ class Meter:
         total: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._context = jobs.current()
+        job = job or (self._context.job if self._context else None)
         self._clock = clock
         self._speed = Speed()
         self._written: float | None = None
@@ -110,7 +134,7 @@ class Meter:
             self.fail(error.code if isinstance(error, KuraError) else "internal_error")
 
     def __call__(self, done: int, total: int | None = None) -> None:
-        """Tell how far it is; written at most once a second, and whole at the end."""
+        """Tell how far it is; written at most once a second, and whole at the end. Raises JobStopped."""
         self._done = done
         self._total = self._total if total is None else total
         moment = self._clock()
@@ -118,6 +142,11 @@ class Meter:
             self._speed.step(moment, done)
             self._written = moment
             self._write(TransferState.RUNNING)
+            if self._context is not None:
+                self._context.check()
+        elif _watchers:
+            self._set(TransferState.RUNNING)
+            _tell(self.row)
 
     def finish(self) -> None:
         """All of it is here."""
@@ -132,12 +161,8 @@ class Meter:
         self._write(TransferState.FAILED, code)
 
     def _write(self, state: TransferState, code: str = "") -> None:
+        self._set(state, code)
         row = self.row
-        row.done = max(self._done, 0)
-        # A server that sends more than it said is found out elsewhere; a bar is never more than full.
-        row.total = None if self._total is None else max(self._total, row.done)
-        row.speed = round(self._speed.now) if state == TransferState.RUNNING else 0
-        row.state, row.code, row.updated = state, code[:64], timezone.now()
         # A row that was tidied away meanwhile stays away.
         Transfer.objects.filter(pk=row.pk).update(
             done=row.done,
@@ -147,9 +172,23 @@ class Meter:
             code=row.code,
             updated=row.updated,
         )
+        _tell(row)
+
+    def _set(self, state: TransferState, code: str = "") -> None:
+        row = self.row
+        row.done = max(self._done, 0)
+        # A server that sends more than it said is found out elsewhere; a bar is never more than full.
+        row.total = None if self._total is None else max(self._total, row.done)
+        row.speed = round(self._speed.now) if state == TransferState.RUNNING else 0
+        row.state, row.code, row.updated = state, code[:64], timezone.now()
+
+
+def _tell(row: Transfer) -> None:
+    for watcher in tuple(_watchers):
+        watcher(row)
 
 
 def _only_stopped(error: BaseException) -> bool:
     if isinstance(error, KuraError):
         return error.code in _STOPPED
-    return isinstance(error, JobStopped) or not isinstance(error, Exception)
+    return isinstance(error, jobs.JobStopped) or not isinstance(error, Exception)

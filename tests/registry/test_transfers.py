@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,11 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry import job_control, jobs
 from registry.errors import KuraError
 from registry.jobs import JobStopped
-from registry.models import Job, Transfer, TransferState
-from registry.transfers import Meter, Speed
+from registry.models import Job, JobState, Transfer, TransferState
+from registry.transfers import Meter, Speed, watching
 
 database = [pytest.mark.database, pytest.mark.django_db]
 
@@ -131,3 +133,51 @@ class TestMeter:
         Transfer.objects.update(speed=5, updated=timezone.now() - timedelta(minutes=1))
         assert not _row().moving
         assert _row().remaining is None
+
+    def test_a_watcher_sees_every_step_as_long_as_it_watches(self) -> None:
+        seen: list[tuple[int, str]] = []
+        meter = Meter("a.safetensors", total=10, clock=lambda: 0.0)
+        with watching(lambda row: seen.append((row.done, row.state))):
+            for done in (1, 2, 3):
+                meter(done, 10)
+            meter.finish()
+        meter(4, 10)
+        assert seen == [(1, "running"), (2, "running"), (3, "running"), (3, "done")]
+
+
+class TestInAJob:
+    pytestmark = database
+
+    @pytest.fixture(autouse=True)
+    def no_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "wake", lambda queue, **_: None)
+
+    def _do(self, monkeypatch: pytest.MonkeyPatch, work: Callable[[jobs.JobContext], None]) -> Job:
+        monkeypatch.setitem(jobs._handlers, "test", jobs.Handler(work, None))
+        jobs.enqueue("test", "a")
+        job = jobs.run_next("cpu")
+        assert job
+        return job
+
+    def test_a_file_belongs_to_the_job_that_fetches_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def work(context: jobs.JobContext) -> None:
+            with Meter("a.safetensors") as meter:
+                meter(10, 10)
+
+        job = self._do(monkeypatch, work)
+        assert (_row().job, job.state) == (job, JobState.DONE)
+        assert jobs.current() is None
+
+    def test_a_pause_stops_in_the_middle_of_a_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def work(context: jobs.JobContext) -> None:
+            clock = Clock()
+            with Meter("a.safetensors", clock=clock) as meter:
+                for done in range(1, 11):
+                    clock.now += 2
+                    if done == 4:
+                        job_control.pause(context.job)
+                    meter(done, 10)
+
+        job = self._do(monkeypatch, work)
+        assert job.state == JobState.PAUSED
+        assert (_row().state, _row().done) == (TransferState.STOPPED, 4)
