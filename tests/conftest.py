@@ -12,6 +12,7 @@ from django.utils import translation
 from hypothesis import settings as property_settings
 
 from config.postgres.cluster import embedded_cluster
+from registry.sources.transport import budgets, refusals
 from tests.append_only import empty_append_only_tables_after_transactional_tests
 
 __all__ = ["empty_append_only_tables_after_transactional_tests"]
@@ -42,8 +43,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """A page asked for in Japanese leaves its language behind in the thread; every test starts without."""
+    """A page asked for in Japanese leaves its language behind in the thread; every test starts without.
+
+    Nor does one know what upstreams told the one before.
+    """
     translation.deactivate()
+    budgets.forget_process()
+    refusals.forget_process()
 
 
 def skip_or_fail(reason: str) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import gzip
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -208,7 +209,7 @@ class FaultyServer:
 
     latency: ClassVar[float] = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.quotas: list[Quota] = []
         self.sent = 0
@@ -221,6 +222,10 @@ class FaultyServer:
             server_of_test = owner
 
         self._http = _Http(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     def answer(self, request: Request) -> Reply:
@@ -292,7 +297,7 @@ class _Http(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news; anything else is the test's own mistake and is shown."""
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
