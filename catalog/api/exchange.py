@@ -91,6 +91,7 @@ _AFTER: Final = OpenApiParameter(
 _LIMIT: Final = OpenApiParameter(
     "limit", OpenApiTypes.INT, default=LIMIT, description=f"How many adapters at most, up to {LIMIT_MAX}."
 )
+_ADAPTER: Final = OpenApiParameter("adapter", OpenApiTypes.INT, description="This adapter alone.")
 _SOURCE: Final = OpenApiParameter(
     "source", OpenApiTypes.STR, description="Only what was read at this address."
 )
@@ -100,15 +101,19 @@ _PK: Final = OpenApiParameter("id", OpenApiTypes.INT, OpenApiParameter.PATH)
 class Changes(APIView):
     """What has changed since a cursor: each adapter once, at its newest change, the oldest change first."""
 
-    @extend_schema(operation_id="changes_list", parameters=[_AFTER, _LIMIT], responses=ChangesSerializer)
+    @extend_schema(
+        operation_id="changes_list", parameters=[_AFTER, _LIMIT, _ADAPTER], responses=ChangesSerializer
+    )
     def get(self, request: Request) -> Response:
         """One page; an adapter that changes while pages are read comes again on a later one."""
-        known_only(request, {"after", "limit"})
+        known_only(request, {"after", "limit", "adapter"})
         limit = read_limit(request.query_params.get("limit", ""), default=LIMIT, most=LIMIT_MAX)
         own = identity()
         start, restarted = _start(request.query_params.get("after", ""), own)
         newer = Change.objects.filter(version__adapter=OuterRef("version__adapter"), pk__gt=OuterRef("pk"))
         changes = Change.objects.filter(~Exists(newer), pk__gt=start).select_related("version")
+        if adapter := request.query_params.get("adapter", ""):
+            changes = changes.filter(version__adapter=_id("adapter", adapter))
         rows = list(changes.order_by("pk")[: limit + 1])
         more, rows = len(rows) > limit, rows[:limit]
         cursor = f"{own}.{rows[-1].pk if rows else start}"
@@ -187,6 +192,12 @@ def _start(cursor: str, own: str) -> tuple[int, bool]:
     last = int(number)
     known = Change.objects.aggregate(last=Max("pk"))["last"] or 0
     return (last, False) if kura == own and last <= known else (0, True)
+
+
+def _id(name: str, raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 19):
+        raise BadQuery(name, "must be an id")
+    return int(raw)
 
 
 def _told(rows: list[Change]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from registry.sources import huggingface
+from registry.sources import kura
 from registry.sources.errors import PathNotFound, SourceNotSupported
 from registry.sources.findings import Findings
 from registry.sources.folder import list_path
@@ -29,7 +30,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         (r"civitai:|urn:air:|https?://([\w-]+\.)?civitai\.(com|red|green)/", _not_yet("Civitai")),
         (r"hf:|https?://(www\.)?(huggingface\.co|hf\.co)/", huggingface.read),
         (r"(sha256|blake3|autov[123]|crc32):", _not_yet("a file by its hash")),
-        (r"kura:", _not_yet("another Kura")),
+        (r"kura:", kura.read),
         (r"[a-z][a-z0-9+.-]+://", _not_yet("an unknown kind of site")),
     )
 )

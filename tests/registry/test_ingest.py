@@ -273,7 +273,6 @@ def test_a_source_that_is_not_there_has_a_code(tmp_path: Path) -> None:
         "urn:air:sdxl:lora:civitai:1@2",
         "https://huggingface.co/datasets/a/b",
         "sha256:00",
-        "kura:http://x#1",
     ],
 )
 def test_an_upstream_address_says_what_to_do_instead(source: str) -> None:

@@ -69,6 +69,15 @@ def test_the_cursor_gives_only_what_came_after_it(anybody: Caller) -> None:
     assert later != cursor
 
 
+def test_one_adapter_can_be_asked_for_alone(anybody: Caller) -> None:
+    first, second = build.version("A"), build.version("B")
+    changed(first, second)
+    rows, _ = follow(anybody, adapter=first.adapter_id)
+    assert [row["adapter"] for row in rows] == [first.adapter_id]
+    assert follow(anybody, adapter=0)[0] == []
+    assert anybody.get("changes/", {"adapter": "x"}).json()["parameter"] == "adapter"
+
+
 def test_an_adapter_that_changes_while_pages_are_read_is_not_lost(anybody: Caller) -> None:
     versions = [build.version(name) for name in "ABC"]
     changed(*versions)
@@ -98,6 +107,7 @@ def test_what_is_no_cursor_is_refused(anybody: Caller, cursor: str) -> None:
 
 
 def test_a_page_of_changes_costs_as_many_queries_for_many_as_for_few(anybody: Caller) -> None:
+    anybody.get("changes/")
     counts = []
     for number in range(12):
         changed(build.version(f"A{number}"))
