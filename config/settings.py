@@ -247,6 +247,7 @@ QUESTION_REMIND_DAYS = env_int("QUESTION_REMIND_DAYS", 7, minimum=1, maximum=365
 
 # A subscription may have a policy of its own (registry/triage.py); these are the house's.
 TRIAGE_FAMILIES = env_list("TRIAGE_FAMILIES")
+TERMS_REREAD_DAYS = env_int("TERMS_REREAD_DAYS", 30, minimum=1)
 TRIAGE_LARGEST_MB = env_int("TRIAGE_LARGEST_MB", 4096, minimum=0)
 TRIAGE_ACTS = env_list("TRIAGE_ACTS", (DOWNLOAD_ACT,))
 TRIAGE_FORMATS = env_list("TRIAGE_FORMATS", ("safetensors", "pickle"))

@@ -86,14 +86,18 @@ def keep_offers(version: Version, remote: Sequence[RemoteFile]) -> bool:
 
 def keep_new(
     versions: Iterable[tuple[Version, Sequence[RemoteFile], Sequence[RemoteSample]]], most: int
-) -> None:
-    """`keep_offers` and `keep_pictures` for versions that were just made; in one query for all."""
+) -> list[tuple[Version, list[OfferedFile]]]:
+    """`keep_offers` and `keep_pictures` for versions that were just made, in one query for all; the files."""
     now = timezone.now()
-    new = []
+    new: list[tuple[Version, list[OfferedFile]]] = []
+    pictures = []
     for version, remote, samples in versions:
-        new += [_offer(version, facts, now) for facts in {file.key: _facts(file) for file in remote}.values()]
-        new += [_picture(version, key, sample) for key, sample in _shown(samples, most).items()]
-    OfferedFile.objects.bulk_create(new, ignore_conflicts=True)
+        facts = {file.key: _facts(file) for file in remote}
+        new.append((version, [_offer(version, each, now) for each in facts.values()]))
+        pictures += [_picture(version, key, sample) for key, sample in _shown(samples, most).items()]
+    rows = [offer for _, offers in new for offer in offers]
+    OfferedFile.objects.bulk_create([*rows, *pictures], ignore_conflicts=True)
+    return new
 
 
 def keep_pictures(version: Version, samples: Sequence[RemoteSample], most: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from registry.checks import Result, keep_each
@@ -32,10 +32,26 @@ def assess_upstream(version: Version) -> None:
     }
     results = [
         result
-        for result in (*_state(version, offers), *_bytes(files, offers))
+        for result in _results(version, files, offers)
         if result.outcome != CheckOutcome.OK or offers or (version.pk, result.code) in held
     ]
     keep_each([(version, result) for result in results], held)
+
+
+def assess_new_upstream(versions: Iterable[tuple[Version, Sequence[OfferedFile]]]) -> None:
+    """The same for versions that were just made, with what they are offered and no file; in one query."""
+    results = [
+        (version, result)
+        for version, offers in versions
+        for result in _results(version, (), offers)
+        if result.outcome != CheckOutcome.OK or offers
+    ]
+    keep_each(results, {})
+
+
+def _results(version: Version, files: Sequence[File], offers: Sequence[OfferedFile]) -> Iterator[Result]:
+    yield from _state(version, offers)
+    yield from _bytes(files, offers)
 
 
 def _state(version: Version, offers: Sequence[OfferedFile]) -> Iterator[Result]:

@@ -26,7 +26,7 @@ class Subscription(models.Model):
     """Something upstream that is looked at again and again; its runs tell what came of it.
 
     `fetch`: whether bytes are wanted, of the files that triage lets through; else what is said about the
-    adapters is kept alone.
+    adapters is kept alone. `policy`: fields of registry.triage.TriagePolicy, on top of the settings'.
     """
 
     source = models.CharField(max_length=16, choices=Source.choices)
@@ -35,6 +35,9 @@ class Subscription(models.Model):
     title = models.CharField(max_length=300, blank=True)
     active = models.BooleanField(default=True)
     fetch = models.BooleanField(default=True, help_text="fetch the files that triage lets through")
+    policy = models.JSONField(
+        default=dict, blank=True, help_text="what is fetched, where that differs from the house's policy"
+    )
     every_minutes = models.PositiveIntegerField(default=1440, help_text="between two runs")
     due = models.DateTimeField(default=timezone.now, help_text="when the next run may start")
     created_by = models.CharField(max_length=150, blank=True)

@@ -40,6 +40,7 @@ from registry.sources.listing import ListedVersion, Listing, RawDocument
 from registry.sources.save import facts_of, values_of
 from registry.sources.text import json_value
 from registry.terms import canonical
+from registry.upstream_checks import assess_new_upstream
 from registry.verdicts import profile_of
 
 
@@ -87,7 +88,7 @@ def save_new(listings: Sequence[Listing], *, actor: str) -> dict[str, list[Versi
     ]
     Version.objects.bulk_create([each.row for each in new])
     _claims(new, _snapshots(new))
-    keep_new(
+    offers = keep_new(
         ((each.row, each.listed.remote, each.listed.remote_samples) for each in new),
         settings.SAMPLES_PER_VERSION,
     )
@@ -101,6 +102,7 @@ def save_new(listings: Sequence[Listing], *, actor: str) -> dict[str, list[Versi
         enter([each.row for each in members], profile)
     keep_new_items([(each.row, each.claims) for each in new])
     checks.assess_new([(each.row, each.claims) for each in new])
+    assess_new_upstream(offers)
     AuditEvent.objects.bulk_create(
         AuditEvent(
             actor=actor[:150],

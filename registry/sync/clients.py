@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.models import Source, SubscriptionKind
+from registry.sources import kura
 from registry.sources.pages import Pages
 from registry.sync.errors import BadSubscription
 
@@ -18,7 +19,9 @@ class Client:
 
 
 _KIND = SubscriptionKind
-CLIENTS: dict[str, Client] = {}
+CLIENTS: dict[str, Client] = {
+    Source.KURA: Client(kura.pages, frozenset(str(kind) for kind in kura.KINDS)),
+}
 # A folder has no pages: it is scanned, and knows itself what has not changed (registry/sources/rescans.py).
 FOLDER_KINDS = frozenset({str(_KIND.FOLDER)})
 

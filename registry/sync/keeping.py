@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from django.db import Error as DatabaseError
 from django.db import OperationalError, transaction
@@ -16,7 +17,9 @@ from registry.sources.save import save_version
 from registry.sources.save_new import save_new
 from registry.sync.errors import ListingRefused
 
-VERSION_MISSING = "version_missing"
+ACTOR: Final = "sync"
+"""Who the audit log names."""
+VERSION_MISSING: Final = "version_missing"
 """Doubt: a version that is known here was not in the list; some lists leave versions out."""
 
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from registry.errors import KuraError
-from registry.models import RunState, SyncProblem, SyncRun, UpstreamItem, Version
+from registry.models import RunState, SyncProblem, SyncRun, UpstreamItem
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
 from registry.sources.save_new import is_plain
@@ -21,6 +21,7 @@ from registry.sources.walk import Failure
 from registry.sync.clients import client_of
 from registry.sync.errors import CursorStuck, RunTaken
 from registry.sync.keeping import (
+    ACTOR,
     VERSION_MISSING,
     Kept,
     failed,
@@ -33,8 +34,8 @@ from registry.sync.keeping import (
     remember_new,
 )
 from registry.sync.upstream_state import ask, doubtful
+from registry.sync.wanted import request_offered
 
-ACTOR: Final = "sync"
 # More problems of one run are counted, not told one by one.
 MOST_PROBLEMS: Final = 1000
 _MOST_NOTES: Final = 50
@@ -49,8 +50,6 @@ NO_VERSIONS: Final = "no_versions"
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
-Wanted = Callable[[Sequence[Version]], None]
-"""Is given versions that are new or changed, within the transaction that keeps them."""
 
 
 @dataclass
@@ -68,10 +67,9 @@ class Tally:
 class Pass:
     """One process's work on a run."""
 
-    def __init__(self, run: SyncRun, progress: Progress, wanted: Wanted) -> None:
+    def __init__(self, run: SyncRun, progress: Progress) -> None:
         self._run = run
         self._progress = progress
-        self._wanted = wanted
         self._in_a_row = 0
 
     def read_pages(self, should_stop: Stop) -> None:
@@ -95,6 +93,7 @@ class Pass:
             if hash(self._run.cursor) in seen:
                 raise CursorStuck(f"{self._run.subscription} leads back to a page that was kept already.")
             seen.add(hash(self._run.cursor))
+            request_offered(self._run)
             if should_stop():
                 return
         self._told(self._tell(Tally(), "", complete=True))
@@ -114,7 +113,6 @@ class Pass:
             else:
                 if asked.kept and asked.kept.versions:
                     tally.versions = len(asked.kept.versions)
-                    self._wanted(asked.kept.versions)
                 if asked.absent:
                     tally.notes.append(f"{item}: {asked.absent[0].availability}.")
             self._told(self._tell(tally))
@@ -185,9 +183,8 @@ class Pass:
                         left += batch
                         continue
                     remember_new(batch, made, self._run)
-                    versions = [version for each in made.values() for version in each]
-                    row = self._tell(Tally(fetched=len(batch), versions=len(versions)))
-                    self._wanted(versions)
+                    versions = sum(len(each) for each in made.values())
+                    row = self._tell(Tally(fetched=len(batch), versions=versions))
                 self._told(row)
         return left
 
@@ -209,8 +206,6 @@ class Pass:
                     doubt=VERSION_MISSING if lost else "",
                 )
                 row = self._tell(tally)
-                if kept.versions:
-                    self._wanted(kept.versions)
         except RunTaken:
             raise
         except KuraError as error:
@@ -263,7 +258,7 @@ class Pass:
         notes = [*tally.notes, *(page.notes if page is not None else ())]
         run.notes = list(dict.fromkeys([*run.notes, *(note[:300] for note in notes)]))[:_MOST_NOTES]
         run.save()
-        SyncProblem.objects.bulk_create(_problem(run, each) for each in tally.failed[: max(room, 0)])
+        SyncProblem.objects.bulk_create(problem_of(run, each) for each in tally.failed[: max(room, 0)])
         return run
 
     def _told(self, run: SyncRun) -> None:
@@ -283,7 +278,8 @@ def _batches(listings: Sequence[Listing]) -> Iterator[Sequence[Listing]]:
         yield listings[start : start + _AT_ONCE]
 
 
-def _problem(run: SyncRun, failure: Failure) -> SyncProblem:
+def problem_of(run: SyncRun, failure: Failure) -> SyncProblem:
+    """The row that tells of a failure, not saved."""
     error = failure.error
     return SyncProblem(
         run=run,

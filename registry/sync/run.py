@@ -11,7 +11,10 @@ from django.utils import timezone
 from registry.errors import KuraError
 from registry.models import RunState, Subscription, SyncRun
 from registry.sync.errors import CursorStuck, RunTaken
-from registry.sync.passing import Pass, Progress, Stop, Wanted
+from registry.sync.passing import NO_VERSIONS, NOTHING_NEW, UNCHANGED, Pass, Progress, Stop
+from registry.sync.wanted import request_offered
+
+__all__ = ["NOTHING_NEW", "NO_VERSIONS", "UNCHANGED", "run"]
 
 # Pause after an upstream failed, doubled each time that nothing was kept between, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 60, 3600
@@ -24,27 +27,26 @@ def run(
     *,
     progress: Progress = lambda done, total: None,
     should_stop: Stop = lambda: False,
-    wanted: Wanted = lambda versions: None,
 ) -> SyncRun:
     """Go on with the subscription's open run, or begin one, until its end or until something stops it.
 
     An upstream that fails for a while stops the run: its place is kept, and the subscription is due again
-    when the upstream may be asked. `wanted` is given the versions of each adapter that is new or changed,
-    within the transaction that keeps them. Raises RunTaken where another process has gone on with it.
+    when the upstream may be asked. Raises RunTaken where another process has gone on with it.
     """
-    open_run = _open(subscription)
-    passing = Pass(open_run, progress, wanted)
+    open_run = open_of(subscription)
+    passing = Pass(open_run, progress)
     try:
         if not open_run.complete:
             passing.read_pages(should_stop)
         if open_run.complete and passing.ask_doubtful(should_stop):
-            _end(open_run, RunState.DONE)
+            request_offered(open_run)
+            end(open_run, RunState.DONE)
         elif open_run.state == RunState.RUNNING:
             _stop(open_run)
     except RunTaken:
         raise
     except KuraError as error:
-        _upstream_failed(open_run, error)
+        give_way(open_run, error)
     except BaseException:
         _stop(open_run)
         raise
@@ -52,7 +54,7 @@ def run(
 
 
 @transaction.atomic
-def _open(subscription: Subscription) -> SyncRun:
+def open_of(subscription: Subscription) -> SyncRun:
     """The run to go on with. Whoever had it before finds out with its next page, and lets go."""
     held = Subscription.objects.select_for_update().get(pk=subscription.pk)
     # Until it ends nobody needs to start it: a worker that dies gives its job to another one.
@@ -71,9 +73,9 @@ def _open(subscription: Subscription) -> SyncRun:
 # --- How a run ends -----------------------------------------------------------------------------------------
 
 
-def _end(run: SyncRun, state: RunState) -> None:
-    values: dict[str, Any] = {"state": state, "finished": timezone.now()}
-    _change(run, values)
+def end(run: SyncRun, state: RunState, **values: Any) -> None:
+    """Close the run, with these values, if it is still this process's."""
+    _change(run, values | {"state": state, "finished": timezone.now()})
 
 
 def _stop(run: SyncRun) -> None:
@@ -88,7 +90,7 @@ def _change(run: SyncRun, values: dict[str, Any]) -> None:
             setattr(run, name, value)
 
 
-def _upstream_failed(run: SyncRun, error: KuraError) -> None:
+def give_way(run: SyncRun, error: KuraError) -> None:
     """Keep the run's place for later, or give it up where trying again cannot help."""
     stalls = run.stalls + 1
     told = {"error_code": error.code, "error_message": str(error.message), "stalls": stalls}

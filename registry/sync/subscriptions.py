@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,6 +14,7 @@ from registry.ledger import audit
 from registry.models import Job, Subscription
 from registry.sync.clients import kinds_of
 from registry.sync.errors import BadSubscription, SubscriptionNotFound
+from registry.triage import house_policy
 
 SYNC_JOB: Final = "registry.sync"
 DAY: Final = 1440
@@ -28,10 +30,11 @@ def subscribe(
     title: str = "",
     every_minutes: int = DAY,
     fetch: bool = True,
+    policy: Mapping[str, Any] | None = None,
 ) -> Subscription:
     """Follow something upstream; where that is done already, with these settings from now on.
 
-    Raises BadSubscription.
+    `policy`: what is fetched, where that differs from the house's. Raises BadSubscription and BadPolicy.
     """
     target = target.strip()
     if not target or len(target) > 500 or "\0" in target:
@@ -41,7 +44,14 @@ def subscribe(
     known = kinds_of(source)
     if kind not in known:
         raise BadSubscription(f"{source} has no {kind!r} to follow. It has: {', '.join(sorted(known))}.")
-    values = {"title": title[:300], "every_minutes": every_minutes, "fetch": fetch, "active": True}
+    house_policy().with_changes(policy or {})
+    values = {
+        "title": title[:300],
+        "every_minutes": every_minutes,
+        "fetch": fetch,
+        "policy": dict(policy or {}),
+        "active": True,
+    }
     subscription, made = Subscription.objects.get_or_create(
         source=source, kind=kind, target=target, defaults=values | {"created_by": actor[:150]}
     )

@@ -1,4 +1,4 @@
-"""`manage.py reaper`: gives the jobs of dead workers to living ones, and repeats lost wake-ups."""
+"""`manage.py reaper`: gives dead workers' jobs to living ones, repeats lost wake-ups, starts what is due."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
 from registry import jobs
+from registry.sync.worker import request_all_due
 
 logger = logging.getLogger(__name__)
 
 # While a queue has a running worker a lost wake-up is rare, and each repetition leaves a message to be read.
 REPEAT_SECONDS = 30
+# What is due by the clock is looked for this often: subscriptions, and terms that were read long ago.
+SCHEDULE_SECONDS = 60.0
 
 
 class Command(BaseCommand):
-    help = "Take jobs back from dead workers, and wake workers for jobs that nobody has started."
+    help = "Take jobs back from dead workers, wake workers, and put to work what is due by the clock."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="Look once and end.")
@@ -33,9 +36,13 @@ class Command(BaseCommand):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: ended.set())
         woken: dict[str, float] = {}
+        asked = -SCHEDULE_SECONDS
         while True:
             try:
                 self._look(woken)
+                if time.monotonic() - asked >= SCHEDULE_SECONDS:
+                    asked = time.monotonic()
+                    request_all_due()
             except DatabaseError:
                 logger.exception("The database is away; looking again.")
                 close_old_connections()

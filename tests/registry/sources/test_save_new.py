@@ -103,6 +103,8 @@ def spelled(row: Any) -> str:
         if claims:
             kinds = TermsClaim.objects.filter(pk__in=claims).values_list("kind", flat=True)
             facts["evidence"] = {**row.evidence, "claims": sorted(kinds)}
+        elif "since" in row.evidence:
+            facts["evidence"] = {**row.evidence, "since": "a time"}
     if isinstance(row, ReviewItem | TermsClaim | Check | OfferedFile | Change):
         facts["of"] = row.version.source_key
     return repr(sorted(facts.items()))

@@ -112,9 +112,7 @@ class Shelf:
         )
 
     @staticmethod
-    def _version(
-        key: str, said: dict[str, Any], document: RawDocument, flags: ListedClaim
-    ) -> ListedVersion:
+    def _version(key: str, said: dict[str, Any], document: RawDocument, flags: ListedClaim) -> ListedVersion:
         base = said["base"]
         return ListedVersion(
             source_key=key,
