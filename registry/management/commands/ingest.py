@@ -1,4 +1,4 @@
-"""`manage.py ingest SOURCE`: takes in a file or folder of adapters with their sidecars."""
+"""`manage.py ingest SOURCE`: takes in adapters from a file, a folder or an upstream."""
 
 from __future__ import annotations
 
@@ -7,47 +7,33 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from registry.management.actors import command_actor
+from registry.management.bars import progress_bars
 from registry.services import Report, ingest, nothing_usable
 
 
 class Command(BaseCommand):
-    help = "Take in adapters from a file or folder, with the sidecars and model cards beside them."
+    help = "Take in adapters from a file, a folder or an upstream, with all that is said of them there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("source", metavar="SOURCE", help="a file or a folder")
+        parser.add_argument(
+            "source",
+            metavar="SOURCE",
+            help="a file, a folder, an upstream's address, civitai:ID, hf:org/repo, a hash, kura:...",
+        )
         parser.add_argument("--license", metavar="ID", default="", help="declare this license for all of it")
         parser.add_argument("--base", metavar="NAME", default="", help="decide this base model for all of it")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Progress never touches stdout, where the result goes.
-        console = Console(stderr=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(
-            *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-        ) as bar:
-            task = bar.add_task("Looking for adapters", total=None)
-
-            def show(done: int, total: int, name: str) -> None:
-                bar.update(task, completed=done, total=total, description=name or "Done")
-
+        with progress_bars("Looking for adapters") as step:
             report = ingest(
                 options["source"],
                 license_id=options["license"],
                 base=options["base"],
                 actor=command_actor(),
-                progress=show,
+                progress=step,
             )
         for failure in report.failed:
             self.stderr.write(f"{failure.source}: {failure.error}")
