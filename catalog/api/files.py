@@ -7,6 +7,7 @@ from typing import Any
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -16,6 +17,7 @@ from rest_framework.views import APIView
 from catalog import access, downloads
 from catalog.api.authentication import BearerAuthentication
 from catalog.api.lists import ListViewSet
+from catalog.api.permissions import ReviewersWrite
 from catalog.api.serializers import BlobSerializer, FileRow, ProblemSerializer
 from catalog.errors import (
     BadQuery,
@@ -27,9 +29,10 @@ from catalog.errors import (
     Withdrawn,
 )
 from catalog.models import AccessToken
-from registry.models import Blob, File, FileState
+from registry.models import Blob, File, FileState, ScannedPath
 from registry.vetting import may_fetch
 
+MOST_ALIASES = 1000
 _REFUSALS: dict[str, type[DownloadRefused]] = {
     kind.code: kind for kind in (Unvetted, LicenseBlocked, Quarantined, Withdrawn)
 }
@@ -51,6 +54,26 @@ class Files(ListViewSet):
         """Stored bytes by their SHA256, with every digest and the versions that hold them."""
         blob = _blob(sha256)
         return Response(BlobSerializer(blob, context={"request": request}).data)
+
+
+class AliasSerializer(serializers.ModelSerializer[ScannedPath]):
+    """A path on the machine that scanned it, under which the bytes are known: a copy, a hard link, a link."""
+
+    class Meta:
+        model = ScannedPath
+        fields = ["path", "size", "scanned"]
+
+
+class Aliases(APIView):
+    """The paths under which stored bytes are known, for known callers: they name local folders."""
+
+    permission_classes = [ReviewersWrite]
+
+    @extend_schema(operation_id="files_aliases", responses=AliasSerializer(many=True))
+    def get(self, request: Request, sha256: str) -> Response:
+        """The first thousand, in order of path."""
+        rows = _blob(sha256).scanned_paths.order_by("path")[:MOST_ALIASES]
+        return Response(AliasSerializer(rows, many=True).data)
 
 
 class Content(APIView):

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from catalog.api.adapters import Adapters, Versions
 from catalog.api.exchange import Changes, Claims, Export, SnapshotContent, Snapshots
-from catalog.api.files import Content, Files
+from catalog.api.files import Aliases, Content, Files
 from catalog.api.items import Conclusions, Items, Reopenings
 from catalog.api.jobs import Jobs
 from catalog.api.plan import Boms, Credits, Notices, Plans
@@ -48,6 +48,7 @@ router.register("questions", Questions)
 app_name = "api"
 urlpatterns = [
     re_path("^files/(?P<sha256>[0-9a-fA-F]{64})/content$", Content.as_view(), name="file-content"),
+    re_path("^files/(?P<sha256>[0-9a-fA-F]{64})/aliases/$", Aliases.as_view(), name="file-aliases"),
     path("versions/<int:pk>/items/", Items.as_view(), name="version-items"),
     path("versions/<int:pk>/items/<str:key>/", Conclusions.as_view(), name="item-conclude"),
     path("versions/<int:pk>/items/<str:key>/reopen/", Reopenings.as_view(), name="item-reopen"),

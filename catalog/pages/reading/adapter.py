@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Prefetch
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from catalog.pages.reading.evidence import ShownCheck, show_checks
 from catalog.pages.reading.facts import Fact, facts_of
 from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
+from catalog.pages.reading.peers import PeerNote, read_peers
 from inference.models import Sheet, SheetState
 from registry.main_files import first_measurable
 from registry.models import (
@@ -26,6 +28,7 @@ from registry.models import (
     Review,
     ReviewAction,
     Sample,
+    ScannedPath,
     TermsClaim,
     Version,
     Vetting,
@@ -75,6 +78,7 @@ class AdapterPage:
     history: list[Event]
     facts: list[Fact]
     repository: str
+    peers: list[PeerNote]
 
     @property
     def main_file(self) -> File | None:
@@ -119,7 +123,9 @@ def read_version(version: Version) -> AdapterPage:
 
 
 def _page(adapter: Adapter, version: Version, versions: list[Version]) -> AdapterPage:
-    files = list(version.files.select_related("blob")[:MOST])
+    known = ScannedPath.objects.order_by("path").only("path", "blob_id")[:MOST]
+    aliases = Prefetch("blob__scanned_paths", queryset=known, to_attr="aliases")
+    files = list(version.files.select_related("blob").prefetch_related(aliases)[:MOST])
     readings = Inspection.objects.filter(blob__in=[file.blob_id for file in files])
     inspections = {each.blob_id: each for each in readings.order_by("created", "id")}
     claims = list(version.claims.select_related("snapshot").defer("snapshot__body")[:MOST])
@@ -142,6 +148,7 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         history=_history(version),
         facts=facts_of(version, inspections.get(main.blob_id) if main else None, claims),
         repository=_repository(version),
+        peers=read_peers(version),
     )
 
 

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from catalog import access
 from catalog.models import Download
-from registry.models import Blob, FileState, Vetting
+from registry.models import Blob, FileState, ScannedPath, Vetting
 from registry.storage import blob_storage, store_bytes
 from tests.catalog import build
 from tests.catalog.api.conftest import Caller
@@ -201,3 +201,12 @@ def test_the_secret_is_in_no_log(downloader: Caller, blob: Blob, caplog: pytest.
         body(downloader.get(content(blob)))
         downloader.get("nowhere")
     assert downloader.token not in caplog.text
+
+
+def test_the_paths_of_a_file_are_told_to_known_callers_alone(anybody: Caller, downloader: Caller) -> None:
+    blob = build.version("Ink").files.get().blob
+    ScannedPath.objects.create(key="0" * 64, path="/srv/ink", inode="1", size=1, mtime_ns=1, blob=blob)
+    assert anybody.get(f"files/{blob.sha256}/aliases/").status_code == 401
+    told = downloader.get(f"files/{blob.sha256.upper()}/aliases/").json()
+    assert [(each["path"], each["size"]) for each in told] == [("/srv/ink", 1)]
+    assert downloader.get(f"files/{'0' * 64}/aliases/").status_code == 404
