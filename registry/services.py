@@ -26,6 +26,7 @@ from registry.sources.pictures import check_picture
 from registry.sources.rescans import Memory, current_edition
 from registry.sources.save import Saved, StoredFile, StoredSample, content_key, save_version
 from registry.sources.text import shown
+from registry.sources.upstream_errors import UpstreamError
 from registry.sources.walk import Failure
 from registry.storing import KEPT_KINDS, READER, store_file
 
@@ -137,7 +138,10 @@ def nothing_usable(source: str, report: Report) -> NoAdaptersFound:
     """The error of an ingest that stored and skipped nothing."""
     count = len(report.failed)
     told = f": {report.failed[0].error.code}" if count == 1 else f"; {count} were left out" if count else ""
-    return NoAdaptersFound(f"Nothing usable in {source}{told}.")
+    first = report.failed[0].error if count == 1 else None
+    # What to do about a folder is no help with an upstream.
+    step = first.next_step if isinstance(first, UpstreamError) else None
+    return NoAdaptersFound(f"Nothing usable in {source}{told}.", next_step=step)
 
 
 def _declared_license(license_id: str) -> ListedClaim:
