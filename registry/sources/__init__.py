@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from registry.sources import huggingface
-from registry.sources import kura
+from registry.sources import civitai_source, huggingface, kura
+from registry.sources.civitai_urls import is_reference
 from registry.sources.errors import PathNotFound, SourceNotSupported
 from registry.sources.findings import Findings
 from registry.sources.folder import list_path
@@ -23,13 +23,12 @@ def _not_yet(name: str) -> Reader:
     return read
 
 
-# How a source is spelled -> who reads it. The first match wins; everything else is a path.
+# How a source is spelled -> who reads it. The first match wins; everything else is a path. What is on Civitai
+# is told by civitai_urls, because its hosts are settings.
 READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), reader)
     for pattern, reader in (
-        (r"civitai:|urn:air:|https?://([\w-]+\.)?civitai\.(com|red|green)/", _not_yet("Civitai")),
         (r"hf:|https?://(www\.)?(huggingface\.co|hf\.co)/", huggingface.read),
-        (r"(sha256|blake3|autov[123]|crc32):", _not_yet("a file by its hash")),
         (r"kura:", kura.read),
         (r"[a-z][a-z0-9+.-]+://", _not_yet("an unknown kind of site")),
     )
@@ -41,6 +40,8 @@ def read_source(source: str, memory: Memory) -> Findings:
 
     Raises SourceNotSupported, ReferenceUnclear, PathNotFound, NoAdaptersFound, UpstreamError.
     """
+    if is_reference(source):
+        return civitai_source.read(source)
     for pattern, reader in READERS:
         if pattern.match(source):
             return reader(source)

@@ -16,8 +16,8 @@ from registry.sources.transport.policy import normal_host
 _SHORT = re.compile(r"civitai:(?P<model>\d*)(?:@(?P<version>\d+)(?:\+(?P<file>\d+))?)?\Z", re.IGNORECASE)
 # urn:air:{ecosystem}:{type}:{source}:{id}@{version}[+file] (github.com/civitai/civitai/wiki/AIR).
 _AIR = re.compile(
-    r"(?:urn:)?air:(?:[\w.-]+:){1,2}(?P<source>[a-z]+):(?P<id>[^@?]+)(?:@(?P<version>\d+))?(?:\+(?P<file>\d+))?"
-    r"(?:\.\w+)?\Z",
+    r"(?:urn:)?air:[\w.-]+:[\w.-]+:(?P<source>[a-z]+):(?P<id>[^@?+]+)(?:@(?P<version>[^?+]+?))?(?:\+(?P<file>\d+))?"
+    r"(?:\.(?:safetensors|ckpt|pt))?\Z",
     re.IGNORECASE,
 )
 _HASH = re.compile(r"(?P<kind>sha256|blake3|autov[123]|crc32):(?P<digits>.*)\Z", re.IGNORECASE | re.DOTALL)
@@ -63,7 +63,9 @@ def parse_reference(source: str) -> Reference:
         return _of_ids(source, found["model"], found["version"], found["file"])
     if found := _AIR.match(source):
         if found["source"].lower() != "civitai":
-            raise SourceNotSupported(f"{source[:200]} names a resource of {found['source']}, not of Civitai.")
+            told = f"Write hf:{found['id']}." if found["source"].lower() == "huggingface" else None
+            words = f"{source[:200]} names a resource of {found['source']}, not of Civitai."
+            raise SourceNotSupported(words, next_step=told)
         return _of_ids(source, found["id"], found["version"], found["file"])
     if found := _HASH.match(source):
         return Reference(hashes=_hashes(found["kind"].lower(), found["digits"]))
@@ -117,7 +119,8 @@ def download_url(version: str, file: str = "", query: str = "") -> str:
 
 def _of_ids(source: str, model: str, version: str | None, file: str | None) -> Reference:
     reference = Reference(identifier(model), identifier(version or ""), identifier(file or ""))
-    if not (reference.model or reference.version) or (model and not reference.model):
+    unread = (model and not reference.model) or (version and not reference.version)
+    if unread or not (reference.model or reference.version):
         raise ReferenceUnclear(f"{source[:200]} has no number of a model.", next_step=_HOW)
     return reference
 
