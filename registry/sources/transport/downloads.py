@@ -106,6 +106,7 @@ class _Download:
                 part.begin(Known())
             if self._size is not None:
                 part.need(self._size)
+            mismatched = False
             while True:
                 before = part.size
                 try:
@@ -115,6 +116,10 @@ class _Download:
                     # A part of another file than thought: its bytes are of no use.
                     if isinstance(error, HtmlInsteadOfFile | SizeMismatch):
                         part.begin(Known())
+                    if isinstance(error, SizeMismatch) and not mismatched:
+                        # One wrong length may be a proxy's mistake; two are another file.
+                        mismatched = True
+                        continue
                     if part.size > before:
                         patience.begin_anew()
                     patience.after(error)
@@ -185,6 +190,8 @@ class _Download:
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
         if total is not None and self._size is not None and total != self._size:
+            # A page or a message is told as such, not as a file of another size.
+            self._check_start(next(received.blocks(BLOCK, decode=False), b""), received)
             raise SizeMismatch(f"{self._place} has {total} bytes, its record says {self._size}.")
         if (total or 0) > self._policy.file_cap:
             raise AnswerTooLarge(f"{self._place} has {total} bytes.")
