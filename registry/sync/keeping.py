@@ -58,8 +58,8 @@ def keep(listing: Listing, *, actor: str) -> Kept:
     return Kept(saved[0].version.adapter if saved else None, changed)
 
 
-def keep_all_new(listings: Sequence[Listing], *, actor: str) -> dict[str, list[Version]] | None:
-    """Save adapters of one source that are all new, in one transaction; source_key -> versions.
+def keep_all_new(listings: Sequence[Listing], *, actor: str, run: SyncRun) -> int | None:
+    """Save and remember adapters of one source that are all new, in one transaction; how many versions.
 
     None where that cannot be, for whatever reason: then each has to be kept by itself.
     """
@@ -67,15 +67,18 @@ def keep_all_new(listings: Sequence[Listing], *, actor: str) -> dict[str, list[V
     if Adapter.objects.filter(source=listings[0].source, source_key__in=keys).exists():
         return None
     try:
-        return save_new(listings, actor=actor)
+        with transaction.atomic():
+            made = save_new(listings, actor=actor)
+            _remember_new(listings, made, run)
     except OperationalError:
         raise
     except (DatabaseError, ValueError):
         return None
+    return sum(len(versions) for versions in made.values())
 
 
-def remember_new(
-    listings: Sequence[Listing | Unread], made: Mapping[str, Sequence[Version]], run: SyncRun
+def _remember_new(
+    listings: Sequence[Listing], made: Mapping[str, Sequence[Version]], run: SyncRun
 ) -> None:
     """`remember` for adapters that were just made, of which nothing is remembered yet."""
     now = timezone.now()
@@ -111,8 +114,11 @@ def remember(
     fingerprint must stay what it was, so that it is tried again: then call `failed`.
     """
     now = timezone.now()
-    item = item or UpstreamItem(source=listing.source, key=listing.source_key or "")
-    item.fingerprint, item.seen, item.doubt = listing.fingerprint[:64], now, doubt
+    item = item or _item(listing)
+    if not (alone and item.fingerprint and item.subscription_id):
+        # A list may leave out what the adapter's own page shows; it is the list that is read again and again.
+        item.fingerprint = listing.fingerprint[:64]
+    item.seen, item.doubt = now, doubt
     item.adapter = adapter or item.adapter
     item.kept = now if kept else item.kept
     if alone:
@@ -125,9 +131,15 @@ def remember(
 
 def failed(item: UpstreamItem | None, listing: Listing | Unread, run: SyncRun) -> None:
     """Note that the run met the adapter and could not keep it; nothing else that is known of it changes."""
-    item = item or UpstreamItem(source=listing.source, key=listing.source_key or "")
+    item = item or _item(listing)
     item.run = run
-    item.save()
+    item.save(update_fields=["run"])
+
+
+def _item(listing: Listing | Unread) -> UpstreamItem:
+    # Another subscription may list the same adapter at the same time.
+    item, _ = UpstreamItem.objects.get_or_create(source=listing.source, key=listing.source_key or "")
+    return item
 
 
 def missing_versions(adapter: Adapter | None, listing: Listing) -> list[Version]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +32,8 @@ from registry.sync.keeping import (
     missing_versions,
     read,
     remember,
-    remember_new,
 )
-from registry.sync.upstream_state import ask, doubtful
+from registry.sync.upstream_state import UNLISTED, ask, doubtful
 from registry.sync.wanted import request_offered
 
 # More problems of one run are counted, not told one by one.
@@ -41,6 +41,7 @@ MOST_PROBLEMS: Final = 1000
 _MOST_NOTES: Final = 50
 # New adapters that are kept by one transaction.
 _AT_ONCE: Final = 100
+_LONGEST_WAIT: Final = 2.0
 # So many items in a row that the upstream fails to give are left out before the run waits for it.
 _MOST_IN_A_ROW: Final = 5
 # Why an adapter was skipped: by its fingerprint; by its rows, once it was read; listed without any version.
@@ -50,6 +51,10 @@ NO_VERSIONS: Final = "no_versions"
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
+
+
+class Stopped(Exception):
+    """Not an error: the pass was asked to stop, and goes on later from where it is."""
 
 
 @dataclass
@@ -67,13 +72,14 @@ class Tally:
 class Pass:
     """One process's work on a run."""
 
-    def __init__(self, run: SyncRun, progress: Progress) -> None:
+    def __init__(self, run: SyncRun, progress: Progress, should_stop: Stop) -> None:
         self._run = run
         self._progress = progress
+        self._should_stop = should_stop
         self._in_a_row = 0
 
-    def read_pages(self, should_stop: Stop) -> None:
-        """Keep one page after the other. Raises UpstreamError, CursorStuck, RunTaken."""
+    def read_pages(self) -> None:
+        """Keep one page after the other. Raises UpstreamError, CursorStuck, RunTaken, Stopped."""
         began = self._run.cursor
         reading = self._reading(began)
         try:
@@ -94,15 +100,13 @@ class Pass:
                 raise CursorStuck(f"{self._run.subscription} leads back to a page that was kept already.")
             seen.add(hash(self._run.cursor))
             request_offered(self._run)
-            if should_stop():
-                return
+            self._check()
         self._told(self._tell(Tally(), "", complete=True))
 
-    def ask_doubtful(self, should_stop: Stop) -> bool:
-        """Ask for the adapters that the list no longer holds, one by one; whether that came to its end."""
+    def ask_doubtful(self) -> None:
+        """Ask for the adapters that the list no longer holds, one by one. Raises as read_pages does."""
         for item in doubtful(self._run.subscription, self._run):
-            if should_stop():
-                return False
+            self._check()
             tally = Tally()
             try:
                 asked = ask(item, actor=ACTOR)
@@ -116,7 +120,10 @@ class Pass:
                 if asked.absent:
                     tally.notes.append(f"{item}: {asked.absent[0].availability}.")
             self._told(self._tell(tally))
-        return True
+
+    def _check(self) -> None:
+        if self._should_stop():
+            raise Stopped
 
     def _reading(self, cursor: str) -> Iterator[Page]:
         subscription = self._run.subscription
@@ -150,43 +157,57 @@ class Pass:
                 new.append(listing)
             else:
                 changed.append((listing, item))
-        changed += [(listing, None) for listing in self._keep_new(new)]
+        self._keep_new(new)
         for listing, item in changed:
+            self._check()
             self._keep_one(listing, item)
         with transaction.atomic():
-            UpstreamItem.objects.filter(pk__in=met).update(
-                seen=timezone.now(), run=run, subscription=run.subscription
-            )
+            self._held()
+            rows = UpstreamItem.objects.filter(pk__in=met)
+            rows.update(seen=timezone.now(), run=run, subscription=run.subscription)
+            if any(item.doubt == UNLISTED for item in known.values()):
+                rows.filter(doubt=UNLISTED).update(doubt="")
             row = self._tell(tally, page.cursor or "", complete=page.cursor is None, page=page)
         self._told(row)
 
-    def _keep_new(self, unknown: Sequence[Listing | Unread]) -> list[Listing | Unread]:
-        """Keep what is plainly new together, a batch with its counts at once; those that are left to do."""
-        batches: dict[str, list[Listing]] = {}
-        left: list[Listing | Unread] = []
+    def _keep_new(self, unknown: Sequence[Listing | Unread]) -> None:
+        """Keep what is plainly new together, a batch with its counts at once, and the others one by one.
+
+        Reading one may take requests, so no batch waits long for its last member: what a killed process has
+        read and not kept is read once more.
+        """
+        batch: list[Listing] = []
+        began = time.monotonic()
         for each in unknown:
+            self._check()
             try:
                 found = read(each)
-            except KuraError:
-                # Told of where it is tried by itself.
-                left.append(each)
+            except KuraError as error:
+                self._fail(each, None, error)
                 continue
-            if is_plain(found):
-                batches.setdefault(found.source, []).append(found)
-            else:
-                left.append(found)
-        for listings in batches.values():
-            for batch in _batches(listings):
-                with transaction.atomic():
-                    made = keep_all_new(batch, actor=ACTOR)
-                    if made is None:
-                        left += batch
-                        continue
-                    remember_new(batch, made, self._run)
-                    versions = sum(len(each) for each in made.values())
-                    row = self._tell(Tally(fetched=len(batch), versions=versions))
+            if not is_plain(found):
+                self._keep_one(found, None)
+                continue
+            batch.append(found)
+            if len(batch) == _AT_ONCE or time.monotonic() - began > _LONGEST_WAIT:
+                self._keep_batch(batch)
+                batch, began = [], time.monotonic()
+        self._keep_batch(batch)
+
+    def _keep_batch(self, batch: list[Listing]) -> None:
+        for source in sorted({listing.source for listing in batch}):
+            own = [listing for listing in batch if listing.source == source]
+            with transaction.atomic():
+                self._held()
+                made = keep_all_new(own, actor=ACTOR, run=self._run)
+                if made is not None:
+                    row = self._tell(Tally(fetched=len(own), versions=made))
+            if made is not None:
+                self._in_a_row = 0
                 self._told(row)
-        return left
+                continue
+            for listing in own:
+                self._keep_one(listing, None)
 
     def _keep_one(self, listing: Listing | Unread, item: UpstreamItem | None) -> None:
         """Keep one adapter with its count: both or neither."""
@@ -194,6 +215,7 @@ class Pass:
         try:
             found = read(listing)
             with transaction.atomic():
+                self._held()
                 kept = keep(found, actor=ACTOR)
                 lost = missing_versions(kept.adapter, found)
                 self._note(tally, found, kept)
@@ -209,17 +231,21 @@ class Pass:
         except RunTaken:
             raise
         except KuraError as error:
-            self._in_a_row += 1
-            if isinstance(error, UpstreamError) and not error.permanent and self._in_a_row > _MOST_IN_A_ROW:
-                # It is not this item that cannot be had, it is the upstream.
-                raise
-            name = f"{listing.source}:{listing.source_key}"
-            with transaction.atomic():
-                if listing.source_key:
-                    failed(item, listing, self._run)
-                row = self._tell(Tally(failed=[Failure(name, error)]))
+            self._fail(listing, item, error)
         else:
             self._in_a_row = 0
+            self._told(row)
+
+    def _fail(self, listing: Listing | Unread, item: UpstreamItem | None, error: KuraError) -> None:
+        """Tell of one adapter that could not be kept. Raises the error where it is not this one's alone."""
+        self._in_a_row += 1
+        if isinstance(error, UpstreamError) and not error.permanent and self._in_a_row > _MOST_IN_A_ROW:
+            raise error
+        with transaction.atomic():
+            self._held()
+            if listing.source_key:
+                failed(item, listing, self._run)
+            row = self._tell(Tally(failed=[Failure(f"{listing.source}:{listing.source_key}", error)]))
         self._told(row)
 
     @staticmethod
@@ -238,9 +264,7 @@ class Pass:
 
         Raises RunTaken.
         """
-        run = SyncRun.objects.select_for_update().filter(pk=self._run.pk).first()
-        if run is None or run.attempts != self._run.attempts or run.state != RunState.RUNNING:
-            raise RunTaken(f"Run {self._run.pk} has been taken over.")
+        run = self._held()
         run.fetched += tally.fetched
         run.skipped += sum(tally.skipped.values())
         run.versions += tally.versions
@@ -261,6 +285,13 @@ class Pass:
         SyncProblem.objects.bulk_create(problem_of(run, each) for each in tally.failed[: max(room, 0)])
         return run
 
+    def _held(self) -> SyncRun:
+        """The run's row, locked until the commit. Raises RunTaken where it is another process's by now."""
+        run = SyncRun.objects.select_for_update().filter(pk=self._run.pk).first()
+        if run is None or run.attempts != self._run.attempts or run.state != RunState.RUNNING:
+            raise RunTaken(f"Run {self._run.pk} has been taken over.")
+        return run
+
     def _told(self, run: SyncRun) -> None:
         for name in ("cursor", "complete", "pages", "total", "listed", "fetched", "skipped", "failed",
                      "repeated", "versions", "stalls", "reasons", "notes"):  # fmt: skip
@@ -271,11 +302,6 @@ class Pass:
         note = f"The upstream refused the place where the run stopped ({error.code}); it began anew."
         page = Page([], None, notes=[note])
         self._told(self._tell(Tally(), "", page=page))
-
-
-def _batches(listings: Sequence[Listing]) -> Iterator[Sequence[Listing]]:
-    for start in range(0, len(listings), _AT_ONCE):
-        yield listings[start : start + _AT_ONCE]
 
 
 def problem_of(run: SyncRun, failure: Failure) -> SyncProblem:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from registry.errors import KuraError
 from registry.models import RunState, Subscription, SyncRun
 from registry.sync.errors import CursorStuck, RunTaken
-from registry.sync.passing import NO_VERSIONS, NOTHING_NEW, UNCHANGED, Pass, Progress, Stop
+from registry.sync.passing import NO_VERSIONS, NOTHING_NEW, UNCHANGED, Pass, Progress, Stop, Stopped
 from registry.sync.wanted import request_offered
 
 __all__ = ["NOTHING_NEW", "NO_VERSIONS", "UNCHANGED", "run"]
@@ -34,17 +34,17 @@ def run(
     when the upstream may be asked. Raises RunTaken where another process has gone on with it.
     """
     open_run = open_of(subscription)
-    passing = Pass(open_run, progress)
+    passing = Pass(open_run, progress, should_stop)
     try:
         if not open_run.complete:
-            passing.read_pages(should_stop)
-        if open_run.complete and passing.ask_doubtful(should_stop):
-            request_offered(open_run)
-            end(open_run, RunState.DONE)
-        elif open_run.state == RunState.RUNNING:
-            _stop(open_run)
+            passing.read_pages()
+        passing.ask_doubtful()
+        request_offered(open_run)
+        end(open_run, RunState.DONE)
     except RunTaken:
         raise
+    except Stopped:
+        _stop(open_run)
     except KuraError as error:
         give_way(open_run, error)
     except BaseException:

@@ -45,6 +45,8 @@ def ask(item: UpstreamItem, *, actor: str) -> Asked:
             raise
         with transaction.atomic():
             absent = note_absence(item.source, item.key, error)
+            # Should it be listed again, it is read again, whatever it says then.
+            item.fingerprint = ""
             _settle(item)
         return Asked(None, absent)
     with transaction.atomic():
@@ -81,7 +83,7 @@ def _listing(item: UpstreamItem) -> Listing | None:
 
 def _settle(item: UpstreamItem) -> None:
     item.read, item.doubt = timezone.now(), ""
-    item.save(update_fields=["read", "doubt"])
+    item.save(update_fields=["read", "doubt", "fingerprint"])
 
 
 def _miss(version: Version) -> bool:

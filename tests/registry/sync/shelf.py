@@ -1,4 +1,4 @@
-"""An upstream in memory: lists adapters by pages, each with its raw document, and fails when it is told to."""
+"""An upstream in memory: lists adapters by pages, each with its raw document, and fails when told to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Book:
 
 
 class Shelf:
-    """The upstream. `refusals`: key -> what asking for that adapter meets; `faults`: page -> errors to come."""
+    """The upstream. `refusals`: key -> what asking for it meets; `faults`: page -> errors to come."""
 
     def __init__(self, count: int = 0, *, versions: int = 1, per_page: int = 10) -> None:
         self.books: dict[str, Book] = {}

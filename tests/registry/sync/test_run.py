@@ -274,3 +274,18 @@ def test_a_run_that_is_asked_to_stop_goes_on_later(shelf: Shelf, following: Subs
     assert (stopped.state, stopped.listed) == (RunState.STOPPED, 10)
 
     assert run(following).listed == 30
+
+
+def test_what_comes_back_is_present_again(shelf: Shelf, following: Subscription) -> None:
+    fill(shelf, 3)
+    run(following)
+    book = shelf.books.pop("2")
+    run(following)
+    assert Version.objects.get(source_key="2000").availability == Availability.NOT_FOUND
+
+    shelf.books["2"] = book
+    run(following)
+    version = Version.objects.get(source_key="2000")
+
+    assert version.availability == Availability.PRESENT
+    assert [each.after for each in version.availability_changes.all()] == ["present", "not_found"]
