@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import decide, digests, inspect, lineage, rescan, statistics
+from benchmarks import decide, digests, inspect, lineage, rescan, statistics, triage
 from benchmarks.harness import Row, report
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "lineage": lineage.run,
     "rescan": rescan.run,
     "statistics": statistics.run,
+    "triage": triage.run,
 }
 
 
