@@ -72,7 +72,31 @@ def store(source: Path | IO[bytes], *, container: str = "unknown") -> Blob:
     Bytes that are already stored are left as they are. On any failure nothing half-written remains.
     Raises StorageFull and StorageUnusable.
     """
-    digests = _put(source)
+    return _blob(_put(source), container)
+
+
+def adopt(path: Path, digests: Digests, *, container: str = "unknown") -> Blob:
+    """Store a file that was hashed while it was written here, without reading it again where that can be.
+
+    On the file system of the storage the bytes get a second name; elsewhere they are copied. `path` may be
+    gone afterwards. Raises StorageFull and StorageUnusable.
+    """
+    backend = blob_storage()
+    if not isinstance(backend, FileSystemStorage):
+        return store(path, container=container)
+    final = Path(backend.path(blob_name(digests.sha256.lower())))
+    with _failures_named():
+        _make_folders(final.parent)
+        found = path.stat()
+        if found.st_dev != final.parent.stat().st_dev or found.st_size != digests.size:
+            return store(path, container=container)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        _settle(path, final, digests.size)
+    return _blob(digests, container)
+
+
+def _blob(digests: Digests, container: str) -> Blob:
     blob, _ = Blob.objects.get_or_create(
         sha256=digests.sha256.lower(),
         defaults={
