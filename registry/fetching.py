@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from registry.sources.pictures import LARGEST, check_picture
 from registry.sources.remote_header import web_page
 from registry.sources.save import Saved, StoredFile, StoredSample, save_files
 from registry.sources.upstream_errors import (
+    DownloadRunning,
     DownloadStopped,
     HtmlInsteadOfFile,
     NotSafetensors,
@@ -31,7 +34,7 @@ from registry.sources.upstream_errors import (
 )
 from registry.storing import container_of, stored_file
 from registry.transfers import Meter
-from registry.weights.digests import Digests
+from registry.weights.digests import Digests, digest_file
 from registry.weights.errors import Unreadable, WeightsError
 from registry.weights.names import check_name
 
@@ -55,7 +58,24 @@ def fetch_offer(
     a file that is refused leaves no bytes behind. Call it outside of a transaction, so that its progress is
     seen. The offer says what became of it. Raises UpstreamError, NotAnAdapter, WeightsError, StorageError.
     """
-    target = _target(offer)
+    with _held(offer) as target:
+        try:
+            return _fetch(offer, target, actor, job, progress, should_stop)
+        except (DownloadStopped, DownloadRunning):
+            raise
+        except KuraError as error:
+            note_failure(offer, error)
+            raise
+
+
+def _fetch(
+    offer: OfferedFile,
+    target: Path,
+    actor: str,
+    job: Job | None,
+    progress: Progress | None,
+    should_stop: Stopping | None,
+) -> Saved:
     try:
         check_name(offer.name)
         with Meter(offer.name, offer=offer, job=job, total=offer.size or offer.about) as meter:
@@ -68,13 +88,8 @@ def fetch_offer(
             digests = _download(offer, target, told, should_stop)
             stored, judgment = _verify(offer, target, digests)
         return _keep(offer, stored, judgment, digests, actor)
-    except DownloadStopped:
-        raise
-    except KuraError as error:
-        note_failure(offer, error)
-        raise
     finally:
-        # Present only when the download was whole; what is partial has another name and stays.
+        # There only when all of it came; what is partial has another name and stays.
         target.unlink(missing_ok=True)
 
 
@@ -123,6 +138,9 @@ def remove_abandoned(*, older_than: float = _KEPT_DAYS * 24 * 3600) -> int:
 
 def _download(offer: OfferedFile, target: Path, progress: Progress, should_stop: Stopping | None) -> Digests:
     told = announced(offer)
+    if target.is_file():
+        # All of it had come when the process that fetched it ended.
+        return digest_file(target)
     try:
         return download(
             offer.url,
@@ -147,7 +165,7 @@ def _verify(offer: OfferedFile, target: Path, digests: Digests) -> tuple[StoredF
     except WeightsError as error:
         raise NotSafetensors(f"{offer.name}: {error.message} ({error.code})") from None
     judgment = judge(digests, announced(offer), offer.name)
-    blob = storage.store(target, container=container)
+    blob = storage.adopt(target, digests, container=container)
     found = stored_file(blob, offer.name, container)
     stated = announced(offer).get("sha256", "").lower()
     return StoredFile(found.blob, found.name, found.reading, found.reader, found.quarantine, stated), judgment
@@ -171,10 +189,28 @@ def _stored(offer: OfferedFile, blob: Any, read: int) -> None:
     offer.save(update_fields=told)
 
 
-def _target(offer: OfferedFile) -> Path:
-    """Where the whole file lies for a moment: another address or digest is another file."""
-    announced_now = announced(offer).get("sha256", "")[:12] or "unannounced"
-    return _folder() / f"{offer.pk}-{announced_now}"
+@contextmanager
+def _held(offer: OfferedFile) -> Iterator[Path]:
+    """Where the file lies for a moment, while no other process fetches it; another digest is another file.
+
+    The lock ends with the process. Raises DownloadRunning.
+    """
+    stated = announced(offer).get("sha256", "")[:12] or "unannounced"
+    target = _folder() / f"{offer.pk}-{stated}"
+    lock = _folder() / f"{offer.pk}.lock"
+    with lock.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one before may have removed the name between the two lines above.
+            taken = lock.exists() and os.fstat(file.fileno()).st_ino == lock.stat().st_ino
+        except OSError:
+            taken = False
+        if not taken:
+            raise DownloadRunning(f"{offer.name} is being fetched by another process.")
+        try:
+            yield target
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _folder() -> Path:
