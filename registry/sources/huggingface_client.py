@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 from django.conf import settings
-from huggingface_hub import HfApi, ModelInfo
+from huggingface_hub import HfApi, ModelInfo, set_client_factory
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
@@ -31,7 +31,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import set_client_factory
 
 from registry.sources.documents import LARGEST
 from registry.sources.http import ANY, JSON, credentials_for, get, hub_client_factory
