@@ -331,5 +331,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # They log whole addresses, and signed ones are as good as passwords.
+        **{name: {"level": "WARNING"} for name in ("httpx2", "httpcore2", "urllib3", "huggingface_hub")},
     },
 }

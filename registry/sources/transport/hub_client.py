@@ -19,9 +19,10 @@ from huggingface_hub.utils._http import hf_request_event_hook
 from registry.sources.transport.budgets import API, FILES, Slot, reserve
 from registry.sources.transport.exchange import asks_for_pause, signs_of
 from registry.sources.transport.guard import open_socket
-from registry.sources.transport.policy import Policy, current_policy
+from registry.sources.transport.policy import Policy, current_policy, host_and_path
 from registry.sources.transport.rate_limits import backoff
 from registry.sources.transport.statuses import BUSY
+from registry.sources.upstream_errors import RateLimited
 
 _REPLAYED = frozenset({"GET", "HEAD"})
 
@@ -62,31 +63,42 @@ class GuardedTransport(httpx2.HTTPTransport):
             request.headers.pop("Authorization", None)
         for failed in range(1, policy.tries + 1):
             last = failed == policy.tries or request.method not in _REPLAYED
-            slot = reserve(url, FILES if "/resolve/" in request.url.path else API, policy.longest_wait)
             try:
-                response = super().handle_request(request)
+                response = self._asked(request, url, policy)
+            except RateLimited as error:
+                # Before the next try the budget waits. One too long ends here: the library would sit it out.
+                if last or error.status is None or (error.retry_after or 0) > policy.longest_wait:
+                    raise
+                continue
             except httpx2.TransportError:
-                slot.free()
                 if last:
                     raise
-                time.sleep(backoff(failed, policy.backoff_seconds))
-                continue
-            except BaseException:
-                slot.free()
-                raise
-            if not self._again(response, slot, policy) or last:
-                return _held(response, slot)
-            response.close()
-            slot.free()
-            if response.status_code != 429:
-                time.sleep(backoff(failed, policy.backoff_seconds))
+            else:
+                if last or response.status_code not in BUSY:
+                    return response
+                response.close()
+            time.sleep(backoff(failed, policy.backoff_seconds))
         raise AssertionError("the last try returns or raises")
 
-    def _again(self, response: httpx2.Response, slot: Slot, policy: Policy) -> bool:
-        signs = signs_of(response.headers, datetime.now(UTC), policy)
-        pause = asks_for_pause(response.status_code, signs)
-        wait = slot.answered(signs, refused=pause)
-        return wait <= policy.longest_wait if pause else response.status_code in BUSY
+    def _asked(self, request: httpx2.Request, url: str, policy: Policy) -> httpx2.Response:
+        """One answer, which holds its host's slot until it is closed. Raises RateLimited for a 429."""
+        slot = reserve(url, FILES if "/resolve/" in request.url.path else API, policy.longest_wait)
+        try:
+            response = super().handle_request(request)
+        except BaseException:
+            slot.free()
+            raise
+        response = _held(response, slot)
+        try:
+            signs = signs_of(response.headers, datetime.now(UTC), policy)
+            wait = slot.answered(signs, refused=asks_for_pause(response.status_code, signs))
+            if response.status_code == 429:
+                place = host_and_path(url)
+                raise RateLimited(f"{place} was asked too often.", status=429, retry_after=wait)
+        except BaseException:
+            response.close()
+            raise
+        return response
 
 
 class _Backend(SyncBackend):
