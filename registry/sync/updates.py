@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -110,11 +110,13 @@ def updates(adapters: Iterable[int] | None = None) -> list[Update]:
         if newer:
             pairs.append((newest, newer, line))
     known = _stored_hashes([each for _, newer, _ in pairs for each in newer])
-    found = []
+    chosen: list[tuple[Version, list[Version], str]] = []
     for newest, newer, line in pairs:
         wanted = sorted((each for each in newer if not _stored_here(each, known)), key=_age, reverse=True)
         if wanted:
-            found.append(_update(newest, wanted[0], line, wanted[1:]))
+            chosen.append((newest, wanted, line))
+    rights = _outcomes([version for held, wanted, _ in chosen for version in (held, wanted[0])])
+    found = [_update(held, wanted[0], line, wanted[1:], rights) for held, wanted, line in chosen]
     return sorted(found, key=lambda each: (each.adapter_name.casefold(), each.adapter, each.offered))
 
 
@@ -208,7 +210,9 @@ def _stored_here(version: Version, known: set[str]) -> bool:
     return not _announced(version).isdisjoint(known)
 
 
-def _update(held: Version, offered: Version, line: str, also: Sequence[Version]) -> Update:
+def _update(
+    held: Version, offered: Version, line: str, also: Sequence[Version], rights: Outcomes
+) -> Update:
     size, about = _offered_size(offered)
     base = offered.base_decided or offered.base_declared
     return Update(
@@ -223,7 +227,7 @@ def _update(held: Version, offered: Version, line: str, also: Sequence[Version])
         availability=offered.availability,
         size_delta=None if size is None else size - _held_size(held),
         about=about,
-        rights=tuple(_rights(held, offered)),
+        rights=tuple(_rights(held, offered, rights)),
         also=tuple(version.pk for version in also),
     )
 
@@ -241,12 +245,19 @@ def _held_size(version: Version) -> int:
     return max((file.blob.size for file in version.files.all()), default=0)
 
 
-def _rights(held: Version, offered: Version) -> list[dict[str, Any]]:
+Outcomes = Mapping[int, Mapping[str, Any]]
+"""Terms profile -> what may be done under it, of those that have been decided."""
+
+
+def _outcomes(versions: Sequence[Version]) -> Outcomes:
+    """In one query, however many versions there are."""
+    profiles = {version.terms_profile_id for version in versions}
+    return dict(ProfileOutcomes.objects.filter(pk__in=profiles).values_list("pk", "outcomes"))
+
+
+def _rights(held: Version, offered: Version, rows: Outcomes) -> list[dict[str, Any]]:
     """What may be done with the offered version that may not with the held one, and the other way round."""
     before, after = held.terms_profile_id, offered.terms_profile_id
-    if before == after or before is None or after is None:
-        return []
-    rows = {row.pk: row.outcomes for row in ProfileOutcomes.objects.filter(pk__in=[before, after])}
-    if len(rows) < 2:
+    if before == after or before not in rows or after not in rows:
         return []
     return [each.as_dict() for each in differences(rows[before], rows[after])]
