@@ -16,13 +16,6 @@ from registry.sources.rescans import Memory
 Reader = Callable[[str], Findings]
 
 
-def _not_yet(name: str) -> Reader:
-    def read(source: str) -> Findings:
-        raise SourceNotSupported(f"{source} is an address of {name}, which cannot be read directly.")
-
-    return read
-
-
 # How a source is spelled -> who reads it. The first match wins; everything else is a path. What is on Civitai
 # is told by civitai_urls, because its hosts are settings.
 READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
@@ -30,9 +23,14 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     for pattern, reader in (
         (r"hf:|https?://(www\.)?(huggingface\.co|hf\.co)/", huggingface.read),
         (r"kura:", kura.read),
-        (r"[a-z][a-z0-9+.-]+://", _not_yet("an unknown kind of site")),
     )
 )
+_ANY_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def names_upstream(source: str) -> bool:
+    """Whether SOURCE is spelled as something of an upstream, right or wrong, and not as a path."""
+    return is_reference(source) or any(pattern.match(source) for pattern, _ in READERS)
 
 
 def read_source(source: str, memory: Memory) -> Findings:
@@ -45,6 +43,8 @@ def read_source(source: str, memory: Memory) -> Findings:
     for pattern, reader in READERS:
         if pattern.match(source):
             return reader(source)
+    if _ANY_ADDRESS.match(source):
+        raise SourceNotSupported(f"{source} is the address of an unknown kind of site.")
     if not source.strip():
         # An empty path would mean the folder the program happens to run in.
         raise PathNotFound("No path is given.")
