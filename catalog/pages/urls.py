@@ -8,13 +8,16 @@ from django.urls import path
 from catalog.pages import preferences
 from catalog.pages.views.account import SignIn
 from catalog.pages.views.adapter import adapter, compare
+from catalog.pages.views.add import add
 from catalog.pages.views.browse import browse
 from catalog.pages.views.evidence import evidence
 from catalog.pages.views.home import home
+from catalog.pages.views.jobs import job, jobs, jobs_tray, retry_failed
 from catalog.pages.views.licenses import compare_licenses, license_page, licenses
 from catalog.pages.views.plan import plan, plan_bom, plan_notice
 from catalog.pages.views.review import review
 from catalog.pages.views.sheet import sheet
+from catalog.pages.views.subscriptions import subscription, subscriptions, updates
 from catalog.pages.views.terms import answer, ask, item, paste, picture, question, second_read
 from catalog.pages.views.verdict import verdict
 
@@ -43,6 +46,14 @@ urlpatterns = [
     path("plan/", plan, name="plan"),
     path("plan/notice/", plan_notice, name="plan-notice"),
     path("plan/bom/", plan_bom, name="plan-bom"),
+    path("add/", add, name="add"),
+    path("jobs/", jobs, name="jobs"),
+    path("jobs/tray/", jobs_tray, name="jobs-tray"),
+    path("jobs/retry-failed/", retry_failed, name="jobs-retry"),
+    path("jobs/<int:pk>/", job, name="job"),
+    path("subscriptions/", subscriptions, name="subscriptions"),
+    path("subscriptions/<int:pk>/", subscription, name="subscription"),
+    path("updates/", updates, name="updates"),
     path("preferences/", preferences.save, name="preferences"),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
