@@ -26,7 +26,7 @@ from registry.sources.upstream_errors import (
 from tests.registry.licensing.claims.test_texts import MIT as MIT_TEXT
 from tests.registry.sources.hub_fixture import CARD, hub
 from tests.registry.weight_files import write_lora
-from tests.upstreams.faults import Broken, Html, Status, TooMany
+from tests.upstreams.faults import Broken, Html, Quota, Status, TooMany
 from tests.upstreams.hub import HubServer
 
 __all__ = ["hub"]
@@ -356,3 +356,17 @@ def test_broken_items_of_a_list_are_told_one_by_one(hub: HubServer) -> None:
     assert [each.source_key for each in page.listings] == ["mika/ok"]
     assert len(page.failures) == 2
     assert all(isinstance(each.error, KuraError) for each in page.failures)
+
+
+def test_an_announced_quota_is_never_exceeded(hub: HubServer, weights: Path) -> None:
+    hub.page = 1
+    fill(hub, 3, weights)
+    hub.quotas.append(Quota(limit=8, window=1.0))
+    listed = [
+        each.read()
+        for page in pages("creator", "mika", None)
+        for each in page.listings
+        if isinstance(each, Unread)
+    ]
+    assert len(listed) == 3
+    assert hub.quotas[0].over == 0
