@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from registry.sources.civitai_pictures import hides_parameters
 from registry.sources.civitai_urls import api, canonical
 from registry.sources.http import Answer, credentials_for, get, post_json
 from registry.sources.json_slices import slices
@@ -132,15 +133,6 @@ def version_answers(
             if not error.permanent:
                 raise
     return found
-
-
-def hides_parameters(version: Mapping[str, Any]) -> bool:
-    """Whether pictures of the version have parameters that this answer does not show."""
-    images = version.get("images")
-    return any(
-        isinstance(image, Mapping) and image.get("hasMeta") is True and "meta" not in image
-        for image in (images if isinstance(images, list) else [])
-    )
 
 
 def _object(path: str, *, fresh: bool) -> Told:

@@ -12,7 +12,7 @@ from registry.models import Source
 from registry.sources.civitai import read_version
 from registry.sources.civitai_files import access, remote_files
 from registry.sources.civitai_page import page_completeness
-from registry.sources.civitai_pictures import read_pictures
+from registry.sources.civitai_pictures import hides_parameters, read_pictures
 from registry.sources.civitai_samples import identity, settings_evidence
 from registry.sources.listing import ListedVersion, Listing, RawDocument, RemoteSample
 from registry.sources.text import identifier
@@ -73,7 +73,11 @@ def list_version(
     now: datetime,
     answers: VersionAnswers | None = None,
 ) -> ListedVersion:
-    """One version of the model; without the model's flags it states no terms, and stays unusable."""
+    """One version of the model; without the model's flags it states no terms, and stays unusable.
+
+    Where its pictures have parameters that nobody asked for, settings and page are left empty: what follows
+    from half of the evidence must not take the place of what an earlier, full answer gave.
+    """
     key = identifier(version.get("id"))
     own = (answers or {}).get(key)
     reading = read_version(document, dict(version), dict(model))
@@ -89,6 +93,7 @@ def list_version(
         reading.description,
     ]
     parameters = [facts for _, facts in pictures]
+    told_all = bool(own) or not hides_parameters(version)
     settings = settings_evidence(marks, parameters, texts)
     return ListedVersion(
         source_key=key,
@@ -106,8 +111,10 @@ def list_version(
         availability=gate.state,
         availability_reason=gate.reason,
         availability_until=gate.until,
-        settings=settings,
-        page=page_completeness(
+        settings=settings if told_all else {},
+        page={}
+        if not told_all
+        else page_completeness(
             model,
             version,
             words=reading.trigger_words,

@@ -74,6 +74,15 @@ def read_pictures(images: object) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+def hides_parameters(version: Mapping[str, Any]) -> bool:
+    """Whether pictures of the version have parameters that this answer does not show."""
+    images = version.get("images")
+    return any(
+        isinstance(image, Mapping) and image.get("hasMeta") is True and "meta" not in image
+        for image in (images if isinstance(images, list) else [])
+    )
+
+
 def read_parameters(meta: object) -> dict[str, Any]:
     """The parameters in one picture's `meta`; an empty object where it tells none."""
     if not isinstance(meta, Mapping):

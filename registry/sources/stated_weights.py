@@ -22,7 +22,7 @@ _UP_TO = re.compile(
     re.IGNORECASE,
 )
 _ONE = re.compile(
-    rf"(?:{_WEIGHT})\s*(?:[:：=~]|is|of|to|at|around|about|为|在|:?\s+)\s*(?:around|about|~)?\s*{_NUMBER}(?!\s*[-~–]\s*\d)",
+    rf"(?:{_WEIGHT})\s*(?:[:：=~]|is|of|to|at|around|about|为|在|は|を|:?\s+)\s*(?:around|about|~)?\s*{_NUMBER}(?!\s*[-~–]\s*\d)",
     re.IGNORECASE,
 )
 # "<lora:ink:0.8> works quite well between 0.2 and 1"
