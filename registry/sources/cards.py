@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from registry.licensing.claims.hub import Linked, read_card_terms
@@ -30,8 +31,13 @@ def read_card(document: RawDocument, linked: Linked = lambda path: None) -> Read
     fields of huggingface.co/docs/hub/model-cards; everything may be missing or of another type.
     """
     data, body = front_matter(document)
-    if data is None:
-        return None
+    return None if data is None else read_front(document, data, body, linked)
+
+
+def read_front(
+    document: RawDocument, data: Mapping[str, Any], body: str = "", linked: Linked = lambda path: None
+) -> Reading:
+    """What a card with front matter `data` and the text `body` says; both were read in `document`."""
     heading = _HEADING.search(body)
     reading = Reading(
         document=document,

@@ -13,7 +13,7 @@ from registry.errors import KuraError
 from registry.licensing.claims.hub import HUB, read_card_terms, read_link
 from registry.licensing.claims.texts import read_license_text
 from registry.models import ClaimKind
-from registry.sources.cards import RELATIONS, read_card
+from registry.sources.cards import RELATIONS, read_card, read_front
 from registry.sources.documents import front_matter
 from registry.sources.http import ANY, credentials_for, get
 from registry.sources.huggingface_client import endpoint, file_address, read_file
@@ -39,19 +39,24 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A repository at a commit; `shown`: the revision under whose name its documents are kept."""
+    """A repository at a commit; `shown`: the revision under whose name its documents are kept.
+
+    `open`: whether its files may be had; of a gated one only what the Hub says of it can be read.
+    """
 
     repo: str
     sha: str
     shown: str
     paths: frozenset[str]
+    open: bool = True
 
 
-def read_said(place: Place, tags: Sequence[str], described: RawDocument) -> Said:
-    """Read card and license files of a repository that the Hub describes with these tags in `described`.
+def read_said(place: Place, card_data: object, tags: Sequence[str], described: RawDocument) -> Said:
+    """Read card and license files of a repository that the Hub describes in `described`.
 
-    What the card leaves out, or all of it where it cannot be read, is filled in from the tags, which the Hub
-    derives. Raises UpstreamError for what may pass.
+    Where the card's file is not to be had, its front matter as the Hub repeats it (`card_data`) speaks; what
+    neither says, or all where nothing can be read, is filled in from the tags, which the Hub derives. Raises
+    UpstreamError for what may pass.
     """
     said = Said(documents=[described])
     texts: dict[str, RawDocument | None] = {}
@@ -71,6 +76,9 @@ def read_said(place: Place, tags: Sequence[str], described: RawDocument) -> Said
             said.reading = read_card(card, linked=beside)
         except KuraError as error:
             said.failures.append((f"{place.repo}/{CARD}", error))
+    elif isinstance(card_data, dict):
+        front = card_data
+        said.reading = read_front(described, card_data)
     if said.reading is not None:
         said.claims += said.reading.claims
     said.claims += _from_tags(tags, said.reading, described)
@@ -115,7 +123,7 @@ def _from_tags(tags: Sequence[str], reading: Reading | None, described: RawDocum
 
 
 def _own_file(place: Place, path: str, said: Said) -> RawDocument | None:
-    if path not in place.paths:
+    if path not in place.paths or not place.open:
         return None
     try:
         return read_file(place.repo, place.sha, path, place.shown)

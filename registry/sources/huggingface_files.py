@@ -94,7 +94,7 @@ def files_of(siblings: object) -> list[HubFile]:
     found = []
     for each in siblings if isinstance(siblings, list) else []:
         path = each.get("rfilename") if isinstance(each, dict) else None
-        if not isinstance(path, str) or not path or len(path) > 500 or "\0" in path:
+        if not isinstance(path, str) or len(path) > 500 or not _is_path(path):
             continue
         size, lfs = each.get("size"), each.get("lfs")
         oid = each.get("blobId")
@@ -107,6 +107,11 @@ def files_of(siblings: object) -> list[HubFile]:
             )
         )
     return found
+
+
+def _is_path(path: str) -> bool:
+    """Whether it stays within the repository when it is put into an address or a folder."""
+    return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def _sha256(value: Any) -> str:

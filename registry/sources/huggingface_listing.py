@@ -76,17 +76,14 @@ def read_repository(reference: Reference, *, at: str = "", failures: list[Failur
     groups = _wanted(group_weights(files, info.id), files, reference)
     tags = lines(told.get("tags"), limit=300, most=500)
     access = _access(told, info.id)
-    place = Place(info.id, str(info.sha), shown, frozenset(file.path for file in files))
-    said = (
-        read_said(place, tags, document)
-        if access.state != Availability.TAKEN_DOWN
-        else Said(documents=[document])
-    )
+    is_open = access.state == Availability.PRESENT
+    place = Place(info.id, str(info.sha), shown, frozenset(file.path for file in files), is_open)
+    said = read_said(place, told.get("cardData"), tags, document)
     for source, error in said.failures:
         if failures is not None:
             failures.append(Failure(source, error))
     mains = [group.files[0].path for group in groups][:_MOST_DATES]
-    changes = last_changes(info.id, str(info.sha), mains) if access.state == Availability.PRESENT else {}
+    changes = last_changes(info.id, str(info.sha), mains) if is_open else {}
     owner = info.id.partition("/")[0] if "/" in info.id else ""
     reading = said.reading
     listing = Listing(

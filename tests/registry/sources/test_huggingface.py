@@ -179,6 +179,10 @@ def test_gated_files_are_listed_and_open_up_with_the_token(
     (version,) = only("hf:mika/ink").versions
     assert (version.availability, version.remote[0].requires) == (Availability.GATED, "gated")
     assert version.availability_reason
+    # The Hub repeats the front matter, so that the terms are known before the files are.
+    assert version.trigger_words == ["inkwash", "brush"]
+    assert [each.kind for each in version.claims if each.kind == ClaimKind.LICENSE]
+    assert not [each for each in hub.requests if "/resolve/" in each.path]
     hub.accounts["hf_secret"] = "noor"
     repo.readers.add("noor")
     settings.UPSTREAM_TOKENS = {hub.host: "hf_secret"}

@@ -98,6 +98,23 @@ def test_the_recorded_description_gives_its_two_variants(recorded_hub: Path) -> 
     assert len(group.files) == 2
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../up.safetensors",
+        "/root.safetensors",
+        "a//b.bin",
+        "a\\b.bin",
+        "./a.bin",
+        "a\n.bin",
+        "a\0.bin",
+        "\u202ea.bin",
+    ],
+)
+def test_a_path_that_leads_out_or_deceives_is_left_out(path: str) -> None:
+    assert files_of([{"rfilename": path}, {"rfilename": "ink.safetensors"}]) == [HubFile("ink.safetensors")]
+
+
 @pytest.fixture
 def recorded_hub() -> Path:
     return Path(__file__).parents[2] / "data" / "hub"
