@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from registry.models import Source
-from registry.sources.errors import ReferenceUnclear
+from registry.sources.errors import NoAdaptersFound, ReferenceUnclear
 from registry.sources.findings import Findings
 from registry.sources.huggingface_client import first_page, list_page
 from registry.sources.huggingface_listing import fingerprint, read_repository
@@ -28,7 +28,13 @@ def read(source: str) -> Findings:
     Raises ReferenceUnclear, SourceNotSupported, NoAdaptersFound, UpstreamError.
     """
     failures: list[Failure] = []
-    listing = read_repository(read_reference(source), failures=failures)
+    reference = read_reference(source)
+    listing = read_repository(reference, failures=failures)
+    if not listing.versions:
+        raise NoAdaptersFound(
+            f"{reference.repo} holds no file that could be an adapter.",
+            next_step="Name the file if there is one: hf:org/repo:path/to/file.safetensors.",
+        )
     total = sum(len(version.remote) for version in listing.versions)
     return Findings(listings=iter([listing]), failures=failures, total=total)
 
@@ -45,20 +51,18 @@ def pages(kind: str, target: str, cursor: str | None) -> Iterator[Page]:
         failures: list[Failure] = []
         reference = read_reference(target if ":" in target else f"hf:{target}")
         listing = read_repository(reference, failures=failures)
-        yield Page([listing], None, failures, total=1)
+        yield Page([listing], None, notes=[f"{each.source}: {each.error}" for each in failures], total=1)
         return
-    address = cursor or first_page(_filters(kind, target), _PAGE)
-    while address:
-        page = list_page(address)
-        if page.following == address:
-            raise UnexpectedAnswer("The Hub's list leads from a page to itself.")
+    query = cursor or first_page(_filters(kind, target), _PAGE)
+    while query:
+        page = list_page(query)
         found = [_unread(item) for item in page.items]
         yield Page(
             [each for each in found if isinstance(each, Unread)],
-            page.following,
+            page.following or None,
             [each for each in found if isinstance(each, Failure)],
         )
-        address = page.following or ""
+        query = page.following
 
 
 def _filters(kind: str, target: str) -> dict[str, str | list[str]]:

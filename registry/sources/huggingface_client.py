@@ -3,7 +3,7 @@
 huggingface_hub makes the requests about a repository (which addresses, which parameters, which revision); the
 door decides whether, when and with which credentials they go out. The client's objects do not keep what was
 answered, so the answer itself is caught on its way: that is the evidence. Pages of lists are asked for one by
-one, by the address that the Hub gives for the next, so that a sync can go on where it stopped.
+one, as the Hub names the next, so that a sync can go on where it stopped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 from django.conf import settings
@@ -63,10 +63,10 @@ class LastChange:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Models as one page of a list tells them, each with its own bytes, and the address of the next page."""
+    """Models as one page of a list tells them, and the query of the next page, "" after the last one."""
 
     items: list[dict[str, Any]]
-    following: str | None
+    following: str
 
 
 def endpoint() -> str:
@@ -156,26 +156,27 @@ def read_file(repo: str, sha: str, path: str, shown: str) -> RawDocument:
 
 
 def first_page(filters: Mapping[str, str | Sequence[str]], limit: int) -> str:
-    """The address of a list of models, the last changed first.
+    """The query of a list of models, the last changed first.
 
     Parameters as HfApi.list_models sends them: `filter` (tags, all of which must be there), `author`,
     `search`.
     """
-    asked = {**filters, "sort": "lastModified", "limit": str(limit), "full": "true"}
-    return f"{endpoint()}/api/models?{urlencode(asked, doseq=True)}"
+    return urlencode({**filters, "sort": "lastModified", "limit": str(limit), "full": "true"}, doseq=True)
 
 
-def list_page(address: str) -> ListPage:
-    """One page of a list. Raises UpstreamError; UnexpectedAnswer where it is no list, or leads elsewhere."""
-    if not address.startswith(f"{endpoint()}/api/models?"):
-        # The Hub's own next address is followed with the token, so it may lead to no other host.
-        raise UnexpectedAnswer("The next page of the list is not on the Hub of the settings.")
-    answer = get(address, credentials=credentials_for(endpoint() + "/"), accept=JSON)
+def list_page(query: str) -> ListPage:
+    """One page of a list. Raises UpstreamError; UnexpectedAnswer where it is no list.
+
+    Of the next page's address only the query counts: a mirror may pass on the Hub's own, and whoever else is
+    named there gets no token.
+    """
+    own = endpoint() + "/"
+    answer = get(f"{own}api/models?{query}", credentials=credentials_for(own), accept=JSON)
     told = answer.json()
     if not isinstance(told, list):
         raise UnexpectedAnswer("The Hub's list of models is no list.")
     links = httpx2.Response(200, headers={"link": answer.headers.get("link", "")}).links
-    following = links.get("next", {}).get("url")
+    following = urlsplit(links.get("next", {}).get("url", "")).query
     return ListPage([each for each in told if isinstance(each, dict)], following)
 
 

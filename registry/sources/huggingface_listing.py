@@ -57,8 +57,8 @@ def fingerprint(info: Mapping[str, Any]) -> str:
 def read_repository(reference: Reference, *, at: str = "", failures: list[Failure] | None = None) -> Listing:
     """Ask the Hub for a repository. `at`: the commit that a list named, read instead of the newest.
 
-    What costs no version (a card that is no YAML, an unreadable license file) is added to `failures`. Raises
-    UpstreamError, NoAdaptersFound.
+    One without weights has no versions. What costs none (a card that is no YAML, an unreadable license file)
+    is added to `failures`. Raises UpstreamError, NoAdaptersFound where a file is named that holds no weights.
     """
     info, document = model_info(reference.repo, at or reference.revision)
     told: dict[str, Any] = json.loads(document.body)
@@ -112,11 +112,6 @@ def _bare(name: str) -> str:
 def _wanted(groups: list[WeightsGroup], files: Sequence[HubFile], reference: Reference) -> list[WeightsGroup]:
     """The versions that are meant: all, or the one file that was named."""
     if not reference.path:
-        if not groups:
-            raise NoAdaptersFound(
-                f"{reference.repo} holds no file that could be an adapter.",
-                next_step="Name the file if there is one: hf:org/repo:path/to/file.safetensors.",
-            )
         return groups
     file = next((each for each in files if each.path == reference.path), None)
     if file is None:

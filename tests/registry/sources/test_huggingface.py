@@ -13,6 +13,7 @@ from pytest_django import Settings
 from registry.errors import KuraError
 from registry.models import Availability, ClaimKind
 from registry.sources.errors import NoAdaptersFound, ReferenceUnclear
+from registry.sources.http import recorded_connections
 from registry.sources.huggingface import pages, read
 from registry.sources.listing import ListedClaim, Listing
 from registry.sources.pages import Unread
@@ -26,7 +27,7 @@ from registry.sources.upstream_errors import (
 from tests.registry.licensing.claims.test_texts import MIT as MIT_TEXT
 from tests.registry.sources.hub_fixture import CARD, hub
 from tests.registry.weight_files import write_lora
-from tests.upstreams.faults import Broken, Html, Quota, Status, TooMany
+from tests.upstreams.faults import Broken, Html, Quota, Reply, Request, Status, TooMany
 from tests.upstreams.hub import HubServer
 
 __all__ = ["hub"]
@@ -339,17 +340,20 @@ def test_one_repository_gives_one_page(hub: HubServer, weights: Path) -> None:
     assert page.cursor is None
 
 
-def test_a_next_page_elsewhere_is_not_asked_for(hub: HubServer, weights: Path, settings: Settings) -> None:
-    fill(hub, 1, weights)
-    settings.UPSTREAM_TOKENS = {hub.host: "hf_secret"}
-    hub.accounts["hf_secret"] = "noor"
-    elsewhere = '<http://127.0.0.2:9/api/models?cursor=x>; rel="next"'
-    hub.plan(
-        lambda request, reply: replace(reply, headers={**reply.headers, "Link": elsewhere}),
-        path="^/api/models$",
-    )
-    with pytest.raises(UnexpectedAnswer):
-        list(pages("catalog", "all", None))
+def test_a_next_page_elsewhere_is_asked_for_here(hub: HubServer, weights: Path, settings: Settings) -> None:
+    """A mirror passes the Hub's own address on; whoever is named there gets neither request nor token."""
+    hub.page = 1
+    fill(hub, 3, weights)
+
+    def mirrored(request: Request, reply: Reply) -> Reply:
+        link = reply.headers.get("Link", "").replace(hub.url, "https://elsewhere.example")
+        return replace(reply, headers={**reply.headers, "Link": link})
+
+    hub.plan(mirrored, path="^/api/models$", times=None)
+    with recorded_connections() as connections:
+        listed = [each.source_key for page in pages("catalog", "all", None) for each in page.listings]
+    assert sorted(listed) == [f"mika/ink-{number}" for number in range(3)]
+    assert {f"{each.host}:{each.port}" for each in connections} == {hub.host}
 
 
 def test_broken_items_of_a_list_are_told_one_by_one(hub: HubServer) -> None:
