@@ -71,9 +71,8 @@ def settings_evidence(
             value, count = Counter(values).most_common(1)[0]
             found[name] = {"value": value, "count": count, "of": len(values), "source": "pictures"}
     for name, key in _RANGES.items():
-        numbers = [
-            float(value) for each in pictures if _is_number(value := each.get(key)) and 0 < value < 1000
-        ]
+        values_told = (_number(each.get(key)) for each in pictures)
+        numbers = [number for number in values_told if number is not None and 0 < number < 1000]
         if numbers:
             found[name] = _spread(numbers) | {"source": "pictures"}
     facts = [each for each in pictures if each]
@@ -190,5 +189,5 @@ def _round(value: float) -> float:
     return round(value, 3)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

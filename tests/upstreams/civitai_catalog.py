@@ -10,9 +10,11 @@ from __future__ import annotations
 import bisect
 import functools
 import hashlib
+import json
 import struct
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,6 +150,14 @@ def model(id: int, versions: list[dict[str, Any]] | None = None, **changes: Any)
         "tags": ["style"],
         "modelVersions": [version(id * 10)] if versions is None else versions,
     } | changes  # fmt: skip
+
+
+RECORDED = Path(__file__).parents[1] / "data" / "civitai" / "recorded"
+
+
+def recorded() -> list[dict[str, Any]]:
+    """The recorded models of every year; their files have no bytes here."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDED.glob("model_*.json"))]
 
 
 class Catalog:

@@ -13,13 +13,14 @@ from registry.models import ClaimKind
 from registry.sources import civitai_calls, read_source
 from registry.sources.civitai_client import pages
 from registry.sources.errors import NotAnAdapter, ReferenceUnclear, SourceNotSupported
+from registry.sources.http import get_range
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
 from registry.sources.rescans import Edition, Memory
 from registry.sources.upstream_errors import GoneUpstream, NotFoundUpstream, UpstreamUnavailable
 from tests.registry.sources.civitai_fixture import ask_only, civitai
 from tests.upstreams.civitai import CivitaiServer
-from tests.upstreams.civitai_catalog import FIRST_ID, Catalog, file, lora, model, version
+from tests.upstreams.civitai_catalog import FIRST_ID, Catalog, file, model, recorded, version
 from tests.upstreams.faults import Broken, Html, TooMany
 
 __all__ = ["civitai"]
@@ -362,10 +363,40 @@ def test_other_kinds_of_list_are_refused(civitai: CivitaiServer) -> None:
         read_pages("repo", "a/b")
 
 
-def test_nobody_but_the_named_host_is_asked(ink: CivitaiServer) -> None:
-    """The bytes of a file that is gone: the refusal comes from the server, whatever address it announced."""
-    from registry.sources.http import get_range
-
-    ink.catalog.add(model(8, [version(73, [file(731, lora(1))])], mode="Archived"))
+def test_the_files_of_an_archived_model_are_gone(ink: CivitaiServer) -> None:
+    ink.catalog.add(model(8, [version(73, [file(731)])], mode="Archived"))
     with pytest.raises(GoneUpstream):
         get_range(f"{ink.url}/api/download/models/73", 0, 10)
+
+
+def test_every_recorded_model_says_the_same_from_the_list_as_alone(civitai: CivitaiServer) -> None:
+    """All years in one list: the shapes of 2023 beside those of 2026, with their own fingerprints."""
+    civitai.catalog.add(*recorded())
+    walked = {each.source_key: each for page in read_pages("catalog", "") for each in page.listings}
+    shown = {str(each["id"]): each for each in recorded() if each.get("mode") != "Archived"}
+    assert set(walked) == set(shown)
+    for key, each in walked.items():
+        (alone,) = read_pages("adapter", str(key))[0].listings
+        assert each.fingerprint == alone.fingerprint
+        one, other = read(each), read(alone)
+        assert [v.source_key for v in one.versions] == [
+            str(v["id"]) for v in shown[str(key)]["modelVersions"]
+        ]
+        for mine, theirs in zip(one.versions, other.versions, strict=True):
+            assert [(c.kind, c.value) for c in mine.claims] == [(c.kind, c.value) for c in theirs.claims]
+            assert mine.remote == theirs.remote
+
+
+def test_a_hundred_thousand_models_are_listed_page_by_page_from_one_process(settings: Settings) -> None:
+    """The catalog costs no memory for what nobody asks; a change moves its model to the first page."""
+    with CivitaiServer(Catalog(generated=100_000)) as server:
+        ask_only(settings, server)
+        first = next(pages("catalog", "", None))
+        assert len(first.listings) == 100 and first.listings[0].source_key == str(FIRST_ID + 99_999)
+        server.catalog.edit(FIRST_ID + 5)
+        again = next(pages("catalog", "", None))
+        assert again.listings[0].source_key == str(FIRST_ID + 5)
+        assert [each.fingerprint for each in again.listings[1:]] == [
+            each.fingerprint for each in first.listings[:99]
+        ]
+        assert [each.name for each in read(again.listings[0]).versions] == ["v2", "v1"]

@@ -257,7 +257,8 @@ def page(model: dict[str, Any]) -> dict[str, tuple[str, Any]]:
 
 def test_a_full_page_has_every_line() -> None:
     meta = {
-        "prompt": "ink <lora:ink:0.8>", "seed": 1, "steps": 20, "sampler": "Euler", "cfgScale": 7, "Model": "dream_8",
+        "prompt": "ink <lora:ink:0.8>", "seed": 1, "steps": 20, "sampler": "Euler", "cfgScale": 7,
+        "Model": "dream_8",
     }  # fmt: skip
     first = {"id": 1, "publishedAt": "2024-01-01T00:00:00Z", "description": "<p>First.</p>"}
     second = {
