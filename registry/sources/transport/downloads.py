@@ -138,8 +138,9 @@ class _Download:
                 # Put together from several answers: one clean try decides whether the file is another one.
                 self._fetch_rest(part)
                 return self._finish(part, resumed=False)
-            got = digests.sha256.lower()
-            raise HashMismatch(f"{self._place} gave SHA256 {got}, its record says {self._sha256}.")
+            raise HashMismatch(
+                f"{self._place} gave SHA256 {digests.sha256.lower()}, its record says {self._sha256}."
+            )
         part.finish()
         self._tell(part.size, part.size, now=True)
         return digests

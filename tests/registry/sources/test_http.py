@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -361,10 +360,13 @@ def test_a_log_in_page_is_no_part_of_a_file(upstream: Upstream) -> None:
         get_range(f"{upstream.url}/file", 0, 8)
 
 
+def says(body: bytes) -> Fault:
+    return lambda request, reply: Reply.of_bytes(body, "application/json")
+
+
 def test_json_that_is_none_is_no_answer(upstream: Upstream, settings: Settings) -> None:
     settings.UPSTREAM_TRIES = 1
-    nothing: list[Any] = [b"", b"{", b'{"a": NaN}', b"[" * 100_000, b"\xff\xfe"]
-    for body in nothing:
-        upstream.plan(lambda request, reply, body=body: Reply.of_bytes(body, "application/json"))
+    for body in (b"", b"{", b'{"a": NaN}', b"[" * 100_000, b"\xff\xfe"):
+        upstream.plan(says(body))
         with pytest.raises(UnexpectedAnswer):
             get(f"{upstream.url}/a")

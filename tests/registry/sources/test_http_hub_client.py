@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import HfApi, hf_hub_download, set_client_factory
-from huggingface_hub.utils import close_session
+from huggingface_hub import HfApi, close_session, hf_hub_download, set_client_factory
 from pytest_django import Settings
 
 from registry.sources.http import hub_client_factory, recorded_connections
