@@ -203,8 +203,8 @@ class HubServer(FaultyServer):
         if verb == "paths-info":
             form = parse_qs(request.body.decode())
             wanted = [path for path in form.get("paths", []) if path in commit.files]
-            expand = form.get("expand", ["false"])[0].lower() == "true"
-            return Reply.of_json([_entry(commit, path, expand=expand) for path in wanted])
+            with_commits = form.get("expand", ["false"])[0].lower() == "true"
+            return Reply.of_json([_entry(commit, path, expand=with_commits) for path in wanted])
         return self._tree(request, commit, unquote("/".join(arguments[1:])))
 
     def _tree(self, request: Request, commit: Commit, folder: str) -> Reply:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, close_session, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import close_session
+from huggingface_hub.utils import _http
 
 from tests.registry.weight_files import write_lora
 from tests.upstreams.hub import CdnServer, HubServer
@@ -34,8 +34,10 @@ instance_prompt: inkwash
 
 @pytest.fixture(autouse=True)
 def _online(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The client may ask, though the tests as a whole run with HF_HUB_OFFLINE."""
+    """The client asks as it does without Kura's door, though the tests as a whole run with HF_HUB_OFFLINE."""
+    close_session()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
     yield
     close_session()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import huggingface_hub.constants
 import pytest
-from huggingface_hub.utils import close_session
+from huggingface_hub import close_session
 from pytest_django import Settings
 
 from tests.upstreams.hub import HubServer

@@ -126,8 +126,8 @@ def test_without_a_card_the_hubs_tags_speak(hub: HubServer, weights: Path) -> No
         "tags": ["license:mit", "base_model:adapter:a/b", "base_model:a/b"],
         "sha": "0" * 40,
         "id": "mika/ink",
+        "siblings": [{"rfilename": "ink.safetensors"}],
     }
-    told["siblings"] = [{"rfilename": "ink.safetensors"}]  # type: ignore[assignment]
     hub.plan(Status(200, told), path=r"^/api/models/mika/ink$")
     listing = only("hf:mika/ink")
     assert [claim.value for claim in claims(listing, ClaimKind.LICENSE)] == ["MIT"]
@@ -351,7 +351,7 @@ def test_a_next_page_elsewhere_is_asked_for_here(hub: HubServer, weights: Path, 
 
     hub.plan(mirrored, path="^/api/models$", times=None)
     with recorded_connections() as connections:
-        listed = [each.source_key for page in pages("catalog", "all", None) for each in page.listings]
+        listed = [each.source_key or "" for page in pages("catalog", "all", None) for each in page.listings]
     assert sorted(listed) == [f"mika/ink-{number}" for number in range(3)]
     assert {f"{each.host}:{each.port}" for each in connections} == {hub.host}
 
