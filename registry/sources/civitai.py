@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -32,8 +33,7 @@ def read_version(
     if not isinstance(model, dict):
         own = version.get("model")
         model = own if isinstance(own, dict) else {}
-    creator = model.get("creator") or version.get("creator")
-    creator_name = line(creator.get("username"), 200) if isinstance(creator, dict) else ""
+    creator = creator_name(model) or creator_name(version)
     adapter_key = identifier(version.get("modelId")) or identifier(model.get("id"))
     version_key = identifier(version.get("id"))
     reading = Reading(
@@ -44,8 +44,8 @@ def read_version(
         url=f"{SITE}/models/{adapter_key}" if adapter_key else "",
         name=line(model.get("name"), 300),
         version_name=line(version.get("name"), 200),
-        creator=creator_name,
-        creator_url=f"{SITE}/user/{quote(creator_name)}" if creator_name else "",
+        creator=creator,
+        creator_url=creator_page(creator),
         description=plain(model.get("description")),
         notes=plain(version.get("description")),
         tags=tags(model.get("tags")),
@@ -60,6 +60,17 @@ def read_version(
     if reading.base:
         reading.claims.append(ListedClaim(ClaimKind.BASE, reading.base, reading.base, document))
     return reading
+
+
+def creator_name(owned: Mapping[str, Any]) -> str:
+    """The creator's name on a model (or, as tools write it, a version); the site's own account has none."""
+    creator = owned.get("creator")
+    return line(creator.get("username"), 200) if isinstance(creator, Mapping) else ""
+
+
+def creator_page(name: str) -> str:
+    """The address of the creator's page."""
+    return f"{SITE}/user/{quote(name)}" if name else ""
 
 
 def trigger_words(trained: object) -> list[str]:

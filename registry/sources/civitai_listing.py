@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from registry.models import Source
-from registry.sources.civitai import read_version
+from registry.sources.civitai import SITE, creator_name, creator_page, read_version
 from registry.sources.civitai_files import access, remote_files
 from registry.sources.civitai_page import page_completeness
 from registry.sources.civitai_pictures import hides_parameters, read_pictures
 from registry.sources.civitai_samples import identity, settings_evidence
 from registry.sources.listing import ListedVersion, Listing, RawDocument, RemoteSample
-from registry.sources.text import identifier
+from registry.sources.text import identifier, line, plain, tags
 
 # What the uploader calls an adapter; which algorithm it is, the tensors tell (civitai/civitai, ModelType).
 ADAPTER_TYPES = ("LORA", "LoCon", "DoRA")
@@ -56,7 +56,7 @@ def list_model(
     """
     key = identifier(model.get("id"))
     versions = [each for each in _objects(model.get("modelVersions")) if identifier(each.get("id"))]
-    listing = _head(document, model, key)
+    listing = _head(model, key)
     for version in versions:
         if not only or identifier(version.get("id")) in only:
             listing.versions.append(list_version(document, model, version, now=now, answers=answers))
@@ -165,18 +165,20 @@ def _kept(value: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: value[key] for key in keys if value.get(key) not in (None, [], {}, "", False)}
 
 
-def _head(document: RawDocument, model: Mapping[str, Any], key: str) -> Listing:
-    reading = read_version(document, {}, dict(model))
+def _head(model: Mapping[str, Any], key: str) -> Listing:
+    """The page without its versions."""
+    name = line(model.get("name"), 300)
+    creator = creator_name(model)
     return Listing(
         source=Source.CIVITAI,
         source_key=key or None,
-        name=reading.name or f"Civitai {key}",
-        name_stated=bool(reading.name),
-        source_url=reading.url,
-        creator=reading.creator,
-        creator_url=reading.creator_url,
-        description=reading.description,
-        tags=reading.tags,
+        name=name or f"Civitai {key}",
+        name_stated=bool(name),
+        source_url=f"{SITE}/models/{key}" if key else "",
+        creator=creator,
+        creator_url=creator_page(creator),
+        description=plain(model.get("description")),
+        tags=tags(model.get("tags")),
     )
 
 
