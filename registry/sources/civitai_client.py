@@ -49,7 +49,8 @@ class SelectionIgnored(UnexpectedAnswer):
 class _Place:
     """Where a walk is: the upstream's cursor, ids it skipped so far, ids of the page before.
 
-    `at` counts the ids asked for of a collection; `ended`: only the skipped ones are left.
+    `at` counts the ids asked for of a collection; `ended`: only the skipped ones are left. `opaque`: a cursor
+    did not tell which row it may skip; `again`: the list is being read a second time for that reason.
     """
 
     cursor: str | None = None
@@ -57,6 +58,8 @@ class _Place:
     before: list[str] = field(default_factory=list)
     at: int = 0
     ended: bool = False
+    opaque: bool = False
+    again: bool = False
 
     def write(self) -> str:
         return json.dumps({key: value for key, value in asdict(self).items() if value}, separators=(",", ":"))
@@ -113,9 +116,12 @@ def _walk(kind: str, selection: _Selection, place: _Place) -> Iterator[Page]:
     seen: set[str] = set(place.before)
     cursors: set[str] = set()
     while not place.ended:
-        told = calls.models(selection.params, place.cursor)
+        # Where the first page is shorter, every other page ends at another row than in the first walk.
+        size = {"limit": str(calls.PAGE // 2)} if place.again and place.cursor is None else {}
+        told = calls.models({**selection.params, **size}, place.cursor)
         ids = [str(model["id"]) for _, model in told.models]
-        skipped = _skipped(place.cursor)
+        skipped = _skipped(place.cursor) if kind != SubscriptionKind.QUERY else ""
+        place.opaque |= bool(place.cursor) and not skipped and kind != SubscriptionKind.QUERY
         if skipped and skipped not in ids and skipped not in seen:
             place.skipped.append(skipped)
         notes: list[str] = []
@@ -133,9 +139,13 @@ def _walk(kind: str, selection: _Selection, place: _Place) -> Iterator[Page]:
         stuck = told.cursor is not None and told.cursor in cursors
         if stuck:
             notes.append("The list came back to a place where it had been; it was ended there.")
-        place.ended = told.cursor is None or stuck
         place.cursor, place.before = told.cursor, ids
         cursors.add(told.cursor or "")
+        place.ended = told.cursor is None or stuck
+        if place.ended and place.opaque and not place.again:
+            notes.append("The list is read twice, because its cursor does not tell what it may skip.")
+            place.ended, place.again, place.cursor = False, True, None
+            cursors.clear()
         done = place.ended and not place.skipped
         yield _page(fits, None if done else place.write(), notes, kind, told)
         if len(place.skipped) >= _MOST_SKIPPED:
@@ -222,9 +232,9 @@ def _place(cursor: str | None) -> _Place:
 def _skipped(cursor: str | None) -> str:
     """The id at the end of an upstream's cursor: of the row that its comparison may leave out.
 
-    Values of the sorted columns, separated by `|` (older: `:`), the id last; a search has a plain offset.
+    Values of the sorted columns, separated by `|` (older: `:`), the id last.
     """
-    found = re.search(r"[|:](\d+)\Z", cursor or "")
+    found = re.search(r"(?:\A|[|:])(\d+)\Z", cursor or "")
     return identifier(found[1]) if found else ""
 
 

@@ -12,6 +12,7 @@ FaultyServer.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import re
 import sys
@@ -36,9 +37,10 @@ class CivitaiServer(FaultyServer):
     """`uses`: shape of allowCommercialUse (list, postgres, ladder, words).
 
     `skips`: with sort=Newest the cursor is the first row of the next page, and that row is not in it.
-    `repeats`: a page begins with the last item of the one before. `login`: ids of versions that need a token.
-    `early`: version id -> deadline as the API writes it. `storage`: address of another server to which
-    downloads are redirected, default this one. `pictures`: name -> PNG, served below /pictures/.
+    `opaque`: cursors are base64, as no release had them. `repeats`: a page begins with the last item of the
+    one before. `login`: ids of versions that need a token. `early`: version id -> deadline as the API writes it.
+    `storage`: address of another server to which downloads are redirected, default this one. `pictures`: name
+    -> PNG, served below /pictures/.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class CivitaiServer(FaultyServer):
         self.catalog = catalog
         self.uses = uses
         self.skips = skips
+        self.opaque = False
         self.repeats = repeats
         self.login: set[int] = set()
         self.early: dict[int, str] = {}
@@ -108,12 +111,17 @@ class CivitaiServer(FaultyServer):
         metadata: dict[str, Any] = {}
         if following is not None:
             row = following if self.skips else items[-1]
-            metadata["nextCursor"] = f"{self.catalog.at(row['id'])}|{row['id']}"
+            told = f"{self.catalog.at(row['id'])}|{row['id']}"
+            metadata["nextCursor"] = base64.b64encode(told.encode()).decode() if self.opaque else told
             query = {name: values for name, values in request.query.items() if name != "cursor"}
             query["cursor"] = [metadata["nextCursor"]]
             metadata["nextPage"] = f"{self.api}/models?{urlencode(query, doseq=True)}"
-        told = [answers.list_item(each, self.url, self.uses) for each in self._narrowed(request, items)]
-        return Reply.of_json({"items": told, "metadata": metadata})
+        listed = [answers.list_item(each, self.url, self.uses) for each in self._narrowed(request, items)]
+        return Reply.of_json({"items": listed, "metadata": metadata})
+
+    def _cursor(self, request: Request) -> str:
+        told = request.first("cursor")
+        return base64.b64decode(told).decode() if self.opaque else told
 
     def _refusal(self, request: Request) -> Reply | None:
         """What strict parsing answers with 400, and the rest of the doors that are closed."""
@@ -138,13 +146,13 @@ class CivitaiServer(FaultyServer):
         if int(page) * int(limit) > 1000:
             words = "You've requested too many pages, please use cursors instead"
             return Reply.of_json({"error": words}, 429)
-        if "query" not in request.query and not re.fullmatch(r"|\d+\|\d+", request.first("cursor")):
+        if "query" not in request.query and not re.fullmatch(r"|\d+\|\d+", self._cursor(request)):
             return Reply.of_json({"error": "Invalid cursor: wrong number of parts"}, 400)
         return None
 
     def _rows(self, request: Request) -> Iterator[dict[str, Any]]:
         """Models in order, after the cursor. A page number changes nothing: it never reaches the query."""
-        cursor = request.first("cursor")
+        cursor = self._cursor(request)
         key = tuple(int(part) for part in cursor.split("|")) if cursor else None
         before = (key[0], key[1] + 1) if key and self.repeats else key
         for each in self.catalog.newest_before((before[0], before[1]) if before else None):

@@ -265,6 +265,15 @@ def test_a_walk_meets_every_model_once_whatever_the_cursor_skips_or_repeats(
         assert len(server.requests) <= 9
 
 
+def test_a_list_whose_cursor_tells_nothing_is_read_twice_with_other_page_ends(settings: Settings) -> None:
+    with CivitaiServer(Catalog(generated=730)) as server:
+        server.opaque = True
+        ask_only(settings, server)
+        found = read_pages("catalog", "")
+        assert sorted(ids(found)) == sorted(everything(730))
+        assert any("read twice" in note for page in found for note in page.notes)
+
+
 @pytest.mark.parametrize("stop", [1, 3, 7])
 def test_a_walk_goes_on_from_any_page(settings: Settings, stop: int) -> None:
     with CivitaiServer(Catalog(generated=730)) as server:
