@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 from django.conf import settings
-from huggingface_hub import HfApi, ModelInfo, set_client_factory
+from huggingface_hub import HfApi, ModelInfo, constants, set_client_factory
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
@@ -181,14 +180,8 @@ def list_page(query: str) -> ListPage:
 
 
 def _api() -> HfApi:
-    _behind_the_door()
     token = credentials_for(endpoint() + "/")
     return HfApi(endpoint=endpoint(), token=token.token if token else False, library_name="kura")
-
-
-@cache
-def _behind_the_door() -> None:
-    set_client_factory(_client)
 
 
 def _client() -> httpx2.Client:
@@ -203,6 +196,12 @@ def _catch(response: httpx2.Response) -> None:
     if held is not None:
         response.read()
         held.append(response)
+
+
+# From here on whatever in this process asks the Hub by huggingface_hub, diffusers and transformers among it, goes
+# through the door. Its telemetry would ask the public Hub, whatever the endpoint, to tell who runs this.
+set_client_factory(_client)
+constants.HF_HUB_DISABLE_TELEMETRY = True
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import _detect_agent
 from pytest_django import Settings
 
 from registry.errors import KuraError
@@ -254,6 +256,20 @@ def test_a_web_page_in_place_of_the_description_is_one_clear_error(
     hub.plan(Html(), times=None)
     with pytest.raises(UpstreamError):
         read("hf:mika/ink")
+
+
+def test_the_client_asks_for_nothing_of_its_own(
+    hub: HubServer, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """huggingface_hub's telemetry asks ENDPOINT for a list of programs, to tell which of them runs it."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(_detect_agent, "_registry", None)
+    monkeypatch.setattr(_detect_agent, "_read_cached_registry", lambda *_, **__: None)
+    hub.add("mika/ink", {"README.md": CARD, "ink.safetensors": weights})
+    read("hf:mika/ink")
+    assert {each.path.split("/")[1] for each in hub.requests} == {"api", "mika"}
+    assert not [each for each in hub.requests if "harness" in each.path]
+    assert {each.headers["user-agent"].split("/")[0] for each in hub.requests} == {"Kura"}
 
 
 # --- Lists --------------------------------------------------------------------------------------------------
