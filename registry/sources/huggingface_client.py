@@ -198,8 +198,8 @@ def _catch(response: httpx2.Response) -> None:
         held.append(response)
 
 
-# From here on whatever in this process asks the Hub by huggingface_hub, diffusers and transformers among it, goes
-# through the door. Its telemetry would ask the public Hub, whatever the endpoint, to tell who runs this.
+# From here on whatever in this process asks the Hub by huggingface_hub, diffusers and transformers among it,
+# goes through the door. Its telemetry would ask the public Hub, whatever the endpoint, to tell who runs this.
 set_client_factory(_client)
 constants.HF_HUB_DISABLE_TELEMETRY = True
 
