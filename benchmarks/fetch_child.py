@@ -1,4 +1,4 @@
-"""The process that benchmarks/fetch.py measures: `python -m benchmarks.fetch_child URL FOLDER` prints JSON."""
+"""The process that benchmarks/fetch.py starts: `python -m benchmarks.fetch_child URL FOLDER` prints JSON."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_a_killed_download_repeats_nothing(
             process.send_signal(signal.SIGKILL)
             process.wait(timeout=30)
         written.append(part.stat().st_size)
-        assert not to.exists() and written[-1] % BLOCK == 0
+        assert not to.exists()
     found = download(f"{storage.url}/a", to, sha256=wanted.sha256 if sha256_known else "")
     assert found == wanted == digest_file(to)
     # Each request began exactly where the file on disk ended.
