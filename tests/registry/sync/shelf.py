@@ -94,10 +94,11 @@ class Shelf:
 
     @staticmethod
     def fingerprint(book: Book) -> str:
-        return hashlib.sha256(json.dumps(book.body(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(book.body(), sort_keys=True, default=str).encode()).hexdigest()
 
     def listing(self, book: Book) -> Listing:
-        body = json.dumps(book.body() | {"downloads": book.downloads}, sort_keys=True).encode()
+        told = book.body() | {"downloads": book.downloads}
+        body = json.dumps(told, sort_keys=True, default=str).encode()
         document = RawDocument(f"https://civitai.com/api/v1/models/{book.key}", body, "application/json")
         flags = ListedClaim(ClaimKind.CIVITAI_FLAGS, book.flags, json.dumps(book.flags), document)
         return Listing(
