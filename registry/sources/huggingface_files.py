@@ -39,7 +39,12 @@ _WRITTEN_FOR = frozenset(
 )
 _WORD = re.compile(r"[-_. ]+")
 # Names that the libraries give: what is in the file is told by its folder or its repository.
-_NAMELESS = frozenset({"pytorch_lora_weights", "adapter_model", "lora", "model", "weights", "lora_weights"})
+_NAMELESS = frozenset(
+    {
+        *("pytorch_lora_weights", "adapter_model", "lora", "model", "weights", "lora_weights"),
+        "diffusion_pytorch_model",
+    }
+)
 # Parts of a whole model, and the state of a training run.
 _PARTS = frozenset(
     {
@@ -121,14 +126,14 @@ def _sha256(value: Any) -> str:
 def group_weights(files: Iterable[HubFile], repo: str) -> list[WeightsGroup]:
     """The versions of the repository `repo` by the rule above, in the order of their files' paths."""
     every = sorted(files, key=lambda file: file.path)
-    weights = [file for file in every if _is_weights(file)]
+    weights = [file for file in every if _is_weights(file)] or _lone(every)
     vectors = [file for file in weights if _EMBEDDING.fullmatch(file.stem) and len(weights) > 1]
     groups: dict[str, WeightsGroup] = {}
     held: dict[str, str] = {}
     for file in weights:
         if file in vectors:
             continue
-        slot = held.get(file.content) or _slot(file, repo)
+        slot = held.get(file.content) or _slot(file)
         if file.content:
             held.setdefault(file.content, slot)
         groups.setdefault(slot, WeightsGroup("")).files.append(file)
@@ -144,19 +149,30 @@ def _is_weights(file: HubFile) -> bool:
     folders = PurePosixPath(file.path).parts[:-1]
     if not file.format or _NO_ADAPTER.match(file.stem) or any(part.startswith(".") for part in folders):
         return False
-    # In a whole model the same folder names hold its parts; a LoRA kept there is called one.
-    return not any(part.lower() in _PARTS for part in folders) or "lora" in file.stem.lower()
+    # In a whole model the same folder names hold its parts; an adapter kept there is called one.
+    told = file.stem.lower()
+    return not any(part.lower() in _PARTS for part in folders) or "lora" in told or "adapter" in told
+
+
+def _lone(files: Sequence[HubFile]) -> list[HubFile]:
+    """A repository's only weights, under the name that diffusers gives to parts: now and then an adapter.
+
+    alimama-creative/FLUX.1-Turbo-Alpha is one; the header tells at little cost.
+    """
+    if any(file.path == "model_index.json" for file in files):
+        return []
+    return [file for file in files if file.path == "diffusion_pytorch_model.safetensors"]
 
 
 def _words(name: str) -> list[str]:
     return [word for word in _WORD.split(name.lower()) if word and word not in _WRITTEN_FOR]
 
 
-def _slot(file: HubFile, repo: str) -> str:
+def _slot(file: HubFile) -> str:
     """What the names of one version's files have in common."""
-    folders = [" ".join(words) for part in PurePosixPath(file.path).parts[:-1] if (words := _words(part))]
-    stem = " ".join(_words(file.stem)) or file.stem.lower()
-    return "/".join([*folders, stem])
+    named = [part for part in PurePosixPath(file.path).parts[:-1] if part.lower() not in _PARTS]
+    folders = [" ".join(words) for part in named if (words := _words(part))]
+    return "/".join([*folders, " ".join(_words(file.stem))])
 
 
 def _rank(file: HubFile) -> tuple[bool, int, int, int, str]:
@@ -167,12 +183,7 @@ def _rank(file: HubFile) -> tuple[bool, int, int, int, str]:
 
 def _name(file: HubFile, repo: str) -> str:
     """The stem; where the library gave it, the folder's name or the repository's."""
-    if file.stem.lower() not in _NAMELESS:
+    if file.stem.lower() not in _NAMELESS and _words(file.stem):
         return file.stem
     folder = PurePosixPath(file.path).parent.name
-    return folder or repo.rpartition("/")[2]
-
-
-def main_files(groups: Sequence[WeightsGroup]) -> list[str]:
-    """The path of each version's main file."""
-    return [group.files[0].path for group in groups]
+    return folder if folder and folder.lower() not in _PARTS else repo.rpartition("/")[2]

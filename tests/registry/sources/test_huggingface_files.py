@@ -98,6 +98,23 @@ def test_the_recorded_description_gives_its_two_variants(recorded_hub: Path) -> 
     assert len(group.files) == 2
 
 
+def test_what_peft_wrote_for_each_part_of_a_model_is_one_version() -> None:
+    assert versions("unet/adapter_model.safetensors", "text_encoder/adapter_model.safetensors") == {
+        "ink": ["unet/adapter_model.safetensors", "text_encoder/adapter_model.safetensors"]
+    }
+
+
+def test_names_that_are_nothing_but_a_precision_are_one_version() -> None:
+    assert list(versions("fp16.safetensors", "fp32.safetensors")) == ["ink"]
+
+
+def test_a_lone_file_under_the_name_of_a_part_is_left_to_its_header() -> None:
+    alone = ("README.md", "diffusion_pytorch_model.safetensors")
+    assert list(versions(*alone, repo="a/FLUX.1-Turbo-Alpha")) == ["FLUX.1-Turbo-Alpha"]
+    assert not versions(*alone, "model_index.json")
+    assert list(versions(*alone, "turbo_lora.safetensors")) == ["turbo_lora"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
