@@ -34,13 +34,13 @@ _NOT_FOUND = ({"error": "Model not found"}, 404)
 
 
 class CivitaiServer(FaultyServer):
-    """`uses`: shape of allowCommercialUse (list, postgres, ladder, words).
+    """Switches, all of which a test may turn at any time.
 
-    `skips`: with sort=Newest the cursor is the first row of the next page, and that row is not in it.
-    `opaque`: cursors are base64, as no release had them. `repeats`: a page begins with the last item of the
-    one before. `login`: ids of versions that need a token. `early`: version id -> deadline as the API writes it.
-    `storage`: address of another server to which downloads are redirected, default this one. `pictures`: name
-    -> PNG, served below /pictures/.
+    `uses`: shape of allowCommercialUse (list, postgres, ladder, words). `skips`: with sort=Newest the cursor
+    is the first row of the next page, and that row is not in it. `opaque`: cursors are base64, as no release
+    had them. `repeats`: a page begins with the last item of the one before. `login`: ids of versions that need
+    a token. `early`: version id -> deadline as the API writes it. `storage`: address of another server to
+    which downloads are redirected, default this one. `pictures`: name -> PNG, served below /pictures/.
     """
 
     def __init__(
