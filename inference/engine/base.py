@@ -38,14 +38,6 @@ ENGINE_EDITION = "1"
 """Part of every cell's key: raise it when the same inputs would give other pictures."""
 
 
-def canonical_name(path: str) -> str:
-    """A module's path without what dialects and library editions disagree on: dots, and CLIP's
-    `text_model.`.
-    """
-    flat = path.replace(".", "_")
-    return flat.removeprefix("text_model_")
-
-
 @dataclass
 class LoadedBase:
     """The parts of one base, ready to render. Weights stay on `device` in `dtype`, in evaluation mode."""
@@ -61,11 +53,9 @@ class LoadedBase:
     modules: dict[str, dict[str, nn.Module]] = field(init=False)
 
     def __post_init__(self) -> None:
-        # component -> canonical name -> module; only modules with a weight of their own can be patched.
+        # component -> path -> module; only modules with a weight of their own can be patched.
         self.modules = {
-            component: {
-                canonical_name(path): module for path, module in part.named_modules() if _has_weight(module)
-            }
+            component: {path: module for path, module in part.named_modules() if _has_weight(module)}
             for component, part in (("unet", self.unet), ("text_encoder", self.text_encoder))
         }
 

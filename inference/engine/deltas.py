@@ -1,12 +1,13 @@
-"""From an adapter's factors to the change of one weight, in float32, for each algorithm.
+"""From an adapter's factors to the change of one weight, in float32, for each algorithm that adds a product.
 
 Formulas: LoRA (Hu et al. 2021, arXiv:2106.09685), its CP form, LoHa and LoKr (LyCORIS, Yeh et al. 2023,
-arXiv:2309.14859), DoRA (Liu et al. 2024, arXiv:2402.09353) with the norms as ComfyUI takes them.
+arXiv:2309.14859). What is read against the base's own weight (DoRA, GLoRA, IA3, rotations) is in `relative`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,28 +17,59 @@ from registry.weights.scaling import product_scale
 
 Factors = Mapping[str, Tensor]
 
-_EPS = torch.finfo(torch.float32).eps
-# Every factor a formula below uses. One that is not here would be left out silently, so it is refused
-# instead.
+# Every factor a formula uses. One that is not here would be left out silently, so it is refused instead.
 _USED = {
-    "lora": {"up", "down", "mid"},
+    "lora": {"up", "down", "mid", "embedding_up", "embedding_down"},
     "locon": {"up", "down", "mid"},
     "loha": {"w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2"},
     "lokr": {"w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"},
-    "full": {"diff", "w_norm"},
+    "full": {"diff", "w_norm", "set_weight"},
+    "glora": {"a1", "a2", "b1", "b2", "bm"},
+    "ia3": {"weight", "on_input"},
+    "oft": {"blocks", "r", "rescale"},
+    "boft": {"blocks", "rescale"},
 }
-_BESIDE = {"dora_scale", "scale", "diff_b", "b_norm"}
+_DECOMPOSED = {"lora", "locon", "loha", "lokr", "full"}
+_BIASES = {"diff_b", "b_norm", "up_bias", "down_bias"}
+# Set by `fitting`, never a file's: the module scales what the layer gives, its bias included.
+SCALES_BIAS = "scales_bias"
 
 
 def check_known(algorithm: str, names: Iterable[str]) -> None:
     """Raise UnsupportedAdapter unless there is a formula that uses every one of these factors."""
     if algorithm not in _USED:
         raise UnsupportedAdapter(f"The engine has no formula for {algorithm!r}.")
-    unused = sorted(set(names) - _USED[algorithm] - _BESIDE)
+    known = _USED[algorithm] | _BIASES | {"scale"} | ({"dora_scale"} if algorithm in _DECOMPOSED else set())
+    unused = sorted(set(names) - known)
+    if algorithm == "oft":
+        unused = [name for name in unused if not name.startswith("blocks.")]
     if unused:
         raise UnsupportedAdapter(
             f"The engine does not know what the factor {unused[0]!r} of a {algorithm} module does."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """A product that need not be formed to be added: `scale * left [O, r] @ right [r, I * k...]`."""
+
+    left: Tensor
+    right: Tensor
+    scale: float | Tensor
+
+
+def thin(algorithm: str, factors: Factors, alpha: float | None) -> Thin | None:
+    """The factors of a plain LoRA as two matrices, None for anything else."""
+    plain = algorithm in ("lora", "locon") and "up" in factors and "mid" not in factors
+    if not plain or "dora_scale" in factors:
+        return None
+    up, down = factors["up"].flatten(1), factors["down"].flatten(1)
+    return Thin(up, down, _scale(algorithm, factors, alpha, down.shape[0]))
+
+
+def changes_weight(factors: Factors) -> bool:
+    """Whether there is more than a change of the bias."""
+    return bool(set(factors) - _BIASES - {"scale", SCALES_BIAS})
 
 
 def delta(algorithm: str, factors: Factors, alpha: float | None) -> Tensor:
@@ -54,14 +86,29 @@ def delta(algorithm: str, factors: Factors, alpha: float | None) -> Tensor:
         product, rank = _lokr(factors)
     elif algorithm == "full":
         return factors["w_norm"] if "w_norm" in factors else factors["diff"]
+    elif "embedding_up" in factors or "embedding_down" in factors:
+        # PEFT's factors of an embedding make [width, words]; the table is [words, width].
+        down = factors["embedding_down"]
+        product, rank = (factors["embedding_up"] @ down).T, down.shape[0]
     else:
         product, rank = _lora(factors)
     return product * _scale(algorithm, factors, alpha, rank)
 
 
-def bias_delta(factors: Factors) -> Tensor | None:
-    """The change of the module's bias, when the file has one."""
-    return factors.get("diff_b", factors.get("b_norm"))
+def bias_delta(algorithm: str, factors: Factors, alpha: float | None) -> Tensor | None:
+    """The change of the module's bias, when the file has one.
+
+    `up_bias` and `down_bias` are biases of the factors themselves (PEFT's `lora_bias`), so they are scaled as
+    the product is and the inner one passes through the outer factor.
+    """
+    given = factors.get("diff_b", factors.get("b_norm"))
+    inner, outer = factors.get("down_bias"), factors.get("up_bias")
+    if inner is None and outer is None:
+        return given
+    up = factors["up"].flatten(1)
+    through: Tensor | float = up @ inner if inner is not None else 0.0
+    own = (through + (outer if outer is not None else 0.0)) * _scale(algorithm, factors, alpha, up.shape[1])
+    return own if given is None else given + own
 
 
 def _scale(algorithm: str, factors: Factors, alpha: float | None, rank: int | None) -> float | Tensor:
@@ -69,7 +116,7 @@ def _scale(algorithm: str, factors: Factors, alpha: float | None, rank: int | No
     return factors["scale"].reshape(()) if "scale" in factors else product_scale(algorithm, alpha, rank)
 
 
-def _tucker(core: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def tucker(core: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Rebuilds [out, in, kh, kw] from core [r, r, kh, kw], left [r, out] and right [r, in]."""
     return torch.einsum("ijkl,ip,jr->prkl", core, left, right)
 
@@ -78,7 +125,7 @@ def _lora(factors: Factors) -> tuple[Tensor, int]:
     up, down = factors["up"], factors["down"]
     rank = down.shape[0]
     if "mid" in factors:
-        weight = _tucker(factors["mid"], up.flatten(1).T, down.flatten(1))
+        weight = tucker(factors["mid"], up.flatten(1).T, down.flatten(1))
     else:
         weight = (up.flatten(1) @ down.flatten(1)).reshape(up.shape[0], *down.shape[1:])
     return weight, rank
@@ -89,7 +136,7 @@ def _loha(factors: Factors) -> tuple[Tensor, int]:
     second_a, second_b = factors["w2_a"], factors["w2_b"]
     rank = first_b.shape[0]
     if "t1" in factors:
-        weight = _tucker(factors["t1"], first_a, first_b) * _tucker(factors["t2"], second_a, second_b)
+        weight = tucker(factors["t1"], first_a, first_b) * tucker(factors["t2"], second_a, second_b)
     else:
         weight = (first_a @ first_b) * (second_a @ second_b)
     return weight, rank
@@ -106,32 +153,14 @@ def _lokr(factors: Factors) -> tuple[Tensor, int | None]:
     if "w2" in factors:
         right = factors["w2"]
     elif "t2" in factors:
-        right = _tucker(factors["t2"], factors["w2_a"], factors["w2_b"])
+        right = tucker(factors["t2"], factors["w2_a"], factors["w2_b"])
         rank = factors["w2_b"].shape[0]
     else:
-        right = factors["w2_a"] @ factors["w2_b"]
+        right = factors["w2_a"] @ factors["w2_b"].flatten(1)
         rank = factors["w2_b"].shape[0]
     while left.dim() < right.dim():
         left = left.unsqueeze(-1)
     return torch.kron(left, right), rank
-
-
-def decompose(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
-    """DoRA: what must be added to `weight` at 1.0, so that W + w * result is ComfyUI's picture of weight w.
-
-    V = W + dW; W' = V * m / norm. With one magnitude per output row the norm is that of W's rows, with one
-    per input column that of V's columns.
-    """
-    whole = weight + change
-    ones = [1] * (weight.dim() - 1)
-    if magnitude.shape[0] == weight.shape[0]:
-        norm = weight.flatten(1).norm(dim=1).reshape(-1, *ones)
-        magnitude = magnitude.reshape(-1, *ones)
-    else:
-        norm = whole.transpose(0, 1).flatten(1).norm(dim=1).reshape(1, -1, *ones[1:])
-        magnitude = magnitude.reshape(1, -1, *ones[1:])
-    renormed: Tensor = whole * (magnitude / (norm + _EPS))
-    return renormed - weight
 
 
 def fit(change: Tensor, shape: torch.Size) -> Tensor | None:

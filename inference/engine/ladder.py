@@ -12,7 +12,6 @@ from inference.engine.base import LoadedBase, environment, load_base, set_thread
 from inference.engine.embedder import Embedder
 from inference.engine.patcher import FittedAdapter, WeightOf, WeightPatcher
 from inference.engine.sampling import Picture, decode, denoise, make_scheduler, noise
-from registry.weights.loading import load_adapter_modules
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Engine:
 
     def __init__(self, base: LoadedBase) -> None:
         self.base = base
-        self.patcher = WeightPatcher(base)
+        self.patcher = WeightPatcher(base.modules)
         self.environment = environment(base)
         self._embedder = Embedder(base)
 
@@ -55,7 +54,7 @@ class Engine:
 
         Raises a SheetRefused, or an error of the reader.
         """
-        return self.patcher.fit(load_adapter_modules(path))
+        return self.patcher.load(path)
 
     def render(
         self,

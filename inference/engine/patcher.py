@@ -1,188 +1,221 @@
 """The WeightPatcher: puts adapters into the base's weights and takes them out again bit by bit.
 
-W' = W + sum(weight_i * dW_i), in float32 and cast once. Touched weights are kept as they were and copied
-back; a next weight always starts from the kept ones, never from a patched state, so nothing drifts.
+W' = W + sum(weight_i * dW_i), in float32 and cast once. The base's own weights are kept as they were, and a
+next weight always starts from them, never from a patched state, so nothing drifts. One layer is worked on at
+a time, so that no more than its change is in memory beside the base.
 """
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inference.engine import deltas
-from inference.engine.base import LoadedBase, canonical_name
-from inference.errors import NonFiniteAdapter, NothingMatched, UnmatchedModules, UnsupportedAdapter, WrongBase
+from inference.engine import deltas, relative
+from inference.engine.fitting import FittedAdapter, Modules, Place, Target, fit
+from inference.engine.kept import KeptWeights, kept_weights
+from inference.errors import NonFiniteAdapter, UnsupportedAdapter, WrongBase
+from registry.weights.errors import UnsupportedChange
+from registry.weights.loading import ModuleTensors, load_adapter
 
-if TYPE_CHECKING:
-    from registry.weights.loading import ModuleTensors
+__all__ = ["FittedAdapter", "WeightOf", "WeightPatcher"]
 
 WeightOf = Callable[[str, str], float]
-"""(component, module path) -> weight: one number for all, or another one for each block."""
+"""(component, path of the base's layer) -> weight: one number for all, or another one for each block."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """One module of the adapter beside the module of the base it changes.
+@dataclass(slots=True)
+class _Sum:
+    """What will become of one parameter: its own numbers in float32, and what was added to them so far."""
 
-    Factors are float32 on the device.
-    """
-
-    component: str
+    parameter: nn.Parameter | None
+    total: Tensor
     path: str
-    module: nn.Module
-    algorithm: str
-    factors: Mapping[str, Tensor]
-    alpha: float | None
-
-    def change(self) -> Tensor | None:
-        """dW in the weight's shape; None when it does not fit. DoRA is read against the unpatched weight."""
-        weight = self.module.weight
-        assert isinstance(weight, Tensor)
-        change = deltas.fit(deltas.delta(self.algorithm, self.factors, self.alpha), weight.shape)
-        magnitude = self.factors.get("dora_scale")
-        if change is None or magnitude is None:
-            return change
-        return deltas.decompose(weight.to(torch.float32), change, magnitude)
-
-
-@dataclass(frozen=True, slots=True)
-class FittedAdapter:
-    """An adapter every module of which has its place in the base; nothing else can be applied."""
-
-    targets: tuple[_Target, ...]
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        """Parts of the base that the adapter changes."""
-        return tuple(sorted({target.component for target in self.targets}))
 
 
 class WeightPatcher:
-    """Applies fitted adapters to one base."""
+    """Applies adapters to the modules of one base."""
 
-    def __init__(self, base: LoadedBase) -> None:
-        self._base = base
-        self._kept: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
+    def __init__(self, modules: Modules, family: str = "unknown", *, kept: KeptWeights | None = None) -> None:
+        self._modules, self._family = modules, family
+        self._order = {
+            id(module): number
+            for number, module in enumerate(m for found in modules.values() for m in found.values())
+        }
+        self._kept = kept if kept is not None else kept_weights(modules)
+        self._in_use = False
+
+    def load(self, path: Path) -> FittedAdapter:
+        """The adapter in a safetensors file, fitted to the base.
+
+        Raises what `fit` raises, and an error of the reader (registry.weights).
+        """
+        loaded = load_adapter(path)
+        tokens = {
+            token: {name: torch.from_numpy(values.copy()) for name, values in vectors.items()}
+            for token, vectors in loaded.tokens.items()
+        }
+        return replace(self.fit(loaded.modules), tokens=tokens)
 
     def fit(self, modules: Mapping[str, ModuleTensors]) -> FittedAdapter:
         """Find every module's place. Refuses, before any pixel, what would not be shown truly.
 
         Raises WrongBase, NothingMatched, UnmatchedModules, UnsupportedAdapter or NonFiniteAdapter.
         """
-        targets, missing, misfits = [], [], []
-        for name, tensors in modules.items():
-            module = self._base.modules.get(tensors.component, {}).get(canonical_name(tensors.path))
-            if module is None:
-                missing.append(name)
-                continue
-            target = self._target(tensors, module)
-            if (misfit := _misfit(target)) is not None:
-                misfits.append(misfit)
-            targets.append(target)
-        if misfits:
-            raise WrongBase(
-                f"{len(misfits)} of {len(modules)} modules have other shapes than the base: {misfits[0]}."
-            )
-        if not targets:
-            raise NothingMatched(f"None of the adapter's {len(modules)} modules exists in the base.")
-        if missing:
-            raise UnmatchedModules(
-                f"{len(missing)} of {len(modules)} modules do not exist in the base, first {missing[0]}."
-            )
-        _check_finite(targets)
-        return FittedAdapter(tuple(targets))
-
-    def _target(self, tensors: ModuleTensors, module: nn.Module) -> _Target:
-        # A copy of its own: the reader's arrays are views of the file that nobody may write to.
-        factors = {
-            name: torch.from_numpy(np.array(array, dtype=np.float32)).to(self._base.device)
-            for name, array in tensors.tensors.items()
-        }
-        return _Target(tensors.component, tensors.path, module, tensors.algorithm, factors, tensors.alpha)
+        return fit(modules, self._modules, self._family)
 
     @contextmanager
     def applied(self, adapters: Sequence[tuple[FittedAdapter, WeightOf]]) -> Iterator[int]:
         """Within the block the base carries the adapters; after it, its own weights again, whatever happened.
 
-        Gives the number of changed parameters. Raises NonFiniteAdapter when a change overflows.
+        Gives the number of changed parameters; a module of weight 0 changes none. Raises NonFiniteAdapter
+        when a change overflows.
         """
-        if self._kept:
+        if self._in_use:
             raise RuntimeError("The patcher is in use: blocks cannot be nested.")
+        self._in_use = True
         try:
             yield self._apply(adapters)
         finally:
-            self._restore()
+            self._kept.restore()
+            self._in_use = False
 
+    @torch.no_grad()
     def _apply(self, adapters: Sequence[tuple[FittedAdapter, WeightOf]]) -> int:
-        sums: dict[tuple[int, str], Tensor] = {}
-        owners: dict[tuple[int, str], tuple[nn.Parameter, str]] = {}
-        for adapter, weight_of in adapters:
-            for target in adapter.targets:
-                weight = weight_of(target.component, target.path)
-                for name, change in _changes(target):
-                    key = (id(target.module), name)
-                    owners[key] = (getattr(target.module, name), target.path)
-                    scaled = change * weight
-                    sums[key] = sums[key] + scaled if key in sums else scaled
-        for key, total in sums.items():
-            parameter, path = owners[key]
-            patched = (parameter.detach().to(torch.float32) + total).to(parameter.dtype)
-            if not bool(torch.isfinite(patched).all()):
-                raise NonFiniteAdapter(f"The change of {path} is not finite.")
-            self._kept[key] = (parameter, parameter.detach().clone())
-            parameter.data.copy_(patched)
-        return len(sums)
+        jobs = [
+            (target, weight)
+            for adapter, weight_of in adapters
+            for target in adapter.targets
+            if (weight := weight_of(target.component, target.path)) != 0
+        ]
+        # Everything that changes one layer comes together, so that few sums are open at a time.
+        jobs.sort(key=lambda job: min(self._order[id(place.module)] for place in job[0].places))
+        waiting = Counter(key for target, _ in jobs for key in _keys(target))
+        sums: dict[tuple[int, str], _Sum] = {}
+        finite: list[tuple[str, Tensor]] = []
+        changed = 0
+        for target, weight in jobs:
+            _add(target, weight, sums)
+            for key in _keys(target):
+                waiting[key] -= 1
+                if not waiting[key] and key in sums:
+                    changed += 1
+                    finite.append(self._write(key, sums.pop(key), target.places))
+        _check_finite(finite)
+        return changed
 
-    def _restore(self) -> None:
-        for parameter, original in self._kept.values():
-            parameter.data.copy_(original)
-        self._kept.clear()
-
-
-def _changes(target: _Target) -> Iterator[tuple[str, Tensor]]:
-    change = target.change()
-    if change is not None:
-        yield "weight", change
-    bias = deltas.bias_delta(target.factors)
-    if bias is not None:
-        yield "bias", bias
-
-
-def _misfit(target: _Target) -> str | None:
-    """Why the target does not fit its module, or None. Shapes only: nothing is multiplied."""
-    deltas.check_known(target.algorithm, target.factors)
-    shape = tuple(target.module.weight.shape)  # type: ignore[arg-type]
-    meta = {name: tensor.to("meta") for name, tensor in target.factors.items()}
-    try:
-        change = deltas.delta(target.algorithm, meta, target.alpha)
-    except KeyError as error:
-        raise UnsupportedAdapter(f"{target.path} lacks its factor {error}.") from None
-    except RuntimeError:
-        return f"the factors of {target.path} do not multiply"
-    if deltas.fit(change, torch.Size(shape)) is None:
-        return f"{target.path} is {list(change.shape)} in the adapter and {list(shape)} in the base"
-    bias, bias_change = getattr(target.module, "bias", None), deltas.bias_delta(meta)
-    if bias_change is not None and (bias is None or bias_change.shape != bias.shape):
-        return f"the bias of {target.path} does not fit"
-    magnitude = meta.get("dora_scale")
-    if magnitude is not None and magnitude.numel() not in shape[:2]:
-        return (
-            f"the DoRA scale of {target.path} has {magnitude.numel()} entries for a weight of {list(shape)}"
-        )
-    return None
+    def _write(self, key: tuple[int, str], made: _Sum, places: Sequence[Place]) -> tuple[str, Tensor]:
+        """Put the sum into the base; its path, and a number that is finite when all of it is."""
+        module = next(place.module for place in places if id(place.module) == key[0])
+        if made.parameter is None:
+            weight = module.weight
+            assert isinstance(weight, Tensor)
+            patched = self._kept.give_bias(module, made.total.to(weight.dtype))
+        else:
+            patched = self._kept.replace(made.parameter, made.total)
+        # Infinity and NaN survive a sum, and a sum is read faster than every number is tested.
+        return made.path, patched.sum(dtype=torch.float32)
 
 
-def _check_finite(targets: Sequence[_Target]) -> None:
-    for target in targets:
-        if target.alpha is not None and not math.isfinite(target.alpha):
-            raise NonFiniteAdapter(f"{target.path} has an alpha of {target.alpha}.")
-        for name, tensor in target.factors.items():
-            if not bool(torch.isfinite(tensor).all()):
-                raise NonFiniteAdapter(f"{target.path} holds NaN or infinity in its factor {name}.")
+def _keys(target: Target) -> set[tuple[int, str]]:
+    """The parameters that a target may change."""
+    names = ["weight"] if deltas.changes_weight(target.factors) else []
+    if _changes_bias(target):
+        names.append("bias")
+    return {(id(place.module), name) for place in target.places for name in names}
+
+
+def _changes_bias(target: Target) -> bool:
+    scaled = deltas.SCALES_BIAS in target.factors and target.bias() is not None
+    return scaled or bool({"diff_b", "b_norm", "up_bias", "down_bias"} & set(target.factors))
+
+
+def _add(target: Target, weight: float, sums: dict[tuple[int, str], _Sum]) -> None:
+    """Add weight times the target's change to the sums of the parameters it concerns."""
+    device = target.places[0].weight.device
+    factors = target.on(device)
+    if deltas.changes_weight(factors):
+        product = deltas.thin(target.algorithm, factors, target.alpha)
+        if product is not None:
+            _add_thin(target, product, weight, sums)
+        else:
+            change = _change(target, factors)
+            for place in target.places:
+                _rows(_sum(place, "weight", sums), place).add_(_part(change, place), alpha=weight)
+    if _changes_bias(target):
+        change = _bias_change(target, factors)
+        for place in target.places:
+            _rows(_sum(place, "bias", sums), place).add_(_part(change, place), alpha=weight)
+
+
+def _add_thin(target: Target, product: deltas.Thin, weight: float, sums: dict[tuple[int, str], _Sum]) -> None:
+    """The same without forming dW: one multiplication writes into the sum."""
+    for place in target.places:
+        rows = _rows(_sum(place, "weight", sums), place)
+        left = _part(product.left, place)
+        flat = rows.view(len(rows), -1)
+        if isinstance(product.scale, Tensor):
+            flat.addmm_(left * product.scale, product.right, alpha=weight)
+        else:
+            flat.addmm_(left, product.right, alpha=weight * product.scale)
+
+
+def _change(target: Target, factors: deltas.Factors) -> Tensor:
+    """dW in the shape of the weight as the file sees it."""
+    if relative.is_relative(target.algorithm, factors):
+        try:
+            return relative.relative_delta(target.algorithm, factors, target.alpha, target.weight())
+        except (UnsupportedChange, ValueError) as error:
+            raise UnsupportedAdapter(f"{target.name} cannot be applied: {error}") from None
+    change = deltas.fit(deltas.delta(target.algorithm, factors, target.alpha), target.shape)
+    if change is None:
+        raise WrongBase(f"{target.name} no longer fits {target.path}.")
+    return change
+
+
+def _bias_change(target: Target, factors: deltas.Factors) -> Tensor:
+    own = target.bias()
+    if deltas.SCALES_BIAS in factors and own is not None:
+        return own * factors["weight"].reshape(-1)
+    change = deltas.bias_delta(target.algorithm, factors, target.alpha)
+    assert change is not None
+    return change.reshape(-1)
+
+
+def _part(change: Tensor, place: Place) -> Tensor:
+    return change if place.rows is None else change[place.rows]
+
+
+def _rows(made: _Sum, place: Place) -> Tensor:
+    return made.total if place.into is None else made.total[place.into]
+
+
+def _sum(place: Place, name: str, sums: dict[tuple[int, str], _Sum]) -> _Sum:
+    """The sum of one parameter, begun with the base's own numbers; a bias that is not there begins at 0."""
+    key = (id(place.module), name)
+    if key not in sums:
+        own = getattr(place.module, name, None)
+        if isinstance(own, nn.Parameter):
+            # A copy even where it is float32 already: the base's own numbers are never written to.
+            sums[key] = _Sum(own, own.detach().to(torch.float32, copy=True), place.path)
+        else:
+            weight = place.module.weight
+            assert isinstance(weight, Tensor)
+            zeros = torch.zeros(len(weight), dtype=torch.float32, device=weight.device)
+            sums[key] = _Sum(None, zeros, place.path)
+    return sums[key]
+
+
+def _check_finite(finite: Sequence[tuple[str, Tensor]]) -> None:
+    if not finite:
+        return
+    # One question to the device for all layers.
+    good = torch.isfinite(torch.stack([number.cpu() for _, number in finite]))
+    if not bool(good.all()):
+        path = next(path for (path, _), fine in zip(finite, good.tolist(), strict=True) if not fine)
+        raise NonFiniteAdapter(f"The change of {path} is not finite.")

@@ -11,7 +11,9 @@ import numpy as np
 
 from .algorithms import split_parts
 from .container import read_header
+from .embeddings import learned_tokens
 from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
+from .header import Header
 from .modules import ModuleFacts, group_modules
 from .scaling import product_scale
 from .tensors import Array, TensorFile
@@ -36,7 +38,8 @@ class ModuleTensors:
     diff, w_norm, b_norm, set_weight; any of them also dora_scale, diff_b, up_bias, scale.
 
     `alpha` is None when nothing states one, which means a scale of 1; where only PEFT's configuration in the
-    metadata does, it makes `scale` what PEFT applies. A stored 0 reads as the rank, as in LyCORIS.
+    metadata does, it makes `scale` what PEFT applies. A stored 0 reads as the rank, as in LyCORIS. `facts`
+    are what names and shapes tell, where the module comes from a file.
     """
 
     component: str
@@ -46,6 +49,7 @@ class ModuleTensors:
     alpha: float | None
     rank: int | None
     name: str = ""
+    facts: ModuleFacts | None = None
 
     @property
     def dora(self) -> bool:
@@ -65,25 +69,73 @@ def load_adapter_modules(path: str | os.PathLike[str]) -> dict[str, ModuleTensor
     belongs to no layer that can be named, IncompleteModule when a module lacks a factor. A file is taken
     whole or not at all.
     """
+    header = _whole_header(path)
+    modules, rest = group_modules(header)
+    _refuse([*rest, *(m.name for m in modules if not m.where.known)], header, modules)
+    with TensorFile(path, header) as file:
+        return _loaded(modules, file)
+
+
+@dataclass(frozen=True)
+class AdapterTensors:
+    """A whole adapter file: its modules keyed by `component.path`, and the tokens learned with them.
+
+    `tokens` are token -> tensor name -> vectors [n, width] (PTI's `<s1>`, kohya's `bundle_emb.`); a text
+    encoder that was not given them reads the token as any other word.
+    """
+
+    modules: dict[str, ModuleTensors]
+    tokens: dict[str, dict[str, Array]]
+
+
+def load_adapter(path: str | os.PathLike[str]) -> AdapterTensors:
+    """Everything in the file `path` for a model at hand, which alone decides which layers there are.
+
+    Unlike `load_adapter_modules`, a layer that no table names passes, and so do learned tokens. Raises the
+    same errors; UnmatchedKeys when a key is part of no module, or there is none.
+    """
+    header = _whole_header(path)
+    modules, rest = group_modules(header)
+    named = learned_tokens(header.tensors, rest)
+    learned = {name for names in named.values() for name in names}
+    _refuse([name for name in rest if name not in learned], header, modules)
+    with TensorFile(path, header) as file:
+        tokens = {token: {name: _vectors(name, file) for name in names} for token, names in named.items()}
+        return AdapterTensors(_loaded(modules, file), tokens)
+
+
+def _whole_header(path: str | os.PathLike[str]) -> Header:
     header = read_header(path)
     if header.error is not None:
         raise header.error
-    modules, rest = group_modules(header)
-    unmatched = [*rest, *(m.name for m in modules if not m.where.known)]
+    return header
+
+
+def _refuse(unmatched: list[str], header: Header, modules: list[ModuleFacts]) -> None:
     if unmatched or not modules:
         shown = ", ".join(sorted(unmatched)[:3]) or "none at all"
         more = f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else ""
         raise UnmatchedKeys(
             f"{len(unmatched)} of {len(header.tensors)} keys belong to no known layer: {shown}{more}."
         )
+
+
+def _loaded(modules: list[ModuleFacts], file: TensorFile) -> dict[str, ModuleTensors]:
     loaded: dict[str, ModuleTensors] = {}
-    with TensorFile(path, header) as file:
-        for module in modules:
-            key = f"{module.where.component}.{module.where.path}"
-            if key in loaded:
-                raise UnmatchedKeys(f"{loaded[key].name} and {module.name} both name the layer {key}.")
-            loaded[key] = load_module(module, file)
+    for module in modules:
+        key = f"{module.where.component}.{module.where.path}"
+        if key in loaded:
+            raise UnmatchedKeys(f"{loaded[key].name} and {module.name} both name the layer {key}.")
+        loaded[key] = load_module(module, file)
     return loaded
+
+
+def _vectors(name: str, file: TensorFile) -> Array:
+    try:
+        values = _as_float(file.read(name))
+    except (TensorReadError, Truncated) as error:
+        raise IncompleteModule(f"Token {name}: {error.message}") from error
+    return values.reshape(-1, values.shape[-1])
 
 
 def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
@@ -97,7 +149,8 @@ def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
         tensors, alpha = _part(module, module.factors, file)
         if "alpha" not in module.factors:
             alpha = module.alpha
-        if alpha == 0 and module.rank:
+        # Of a rotation it is the bound on its generator, and 0 means that there is none.
+        if alpha == 0 and module.rank and module.algorithm not in ("oft", "boft"):
             alpha = float(module.rank)
     return ModuleTensors(
         component=module.where.component,
@@ -107,6 +160,7 @@ def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
         alpha=alpha,
         rank=module.rank,
         name=module.name,
+        facts=module,
     )
 
 
@@ -122,6 +176,13 @@ def _part(
             tensors[_short(factor)] = _as_float(file.read(key))
         except (TensorReadError, Truncated) as error:
             raise IncompleteModule(f"Module {module.name}: {error.message}") from error
+    if "dora_scale" in tensors and ".lora_magnitude_vector" in factors["dora_scale"]:
+        # PEFT keeps one number for each output, of a convolution as [1, O, 1, 1], which LyCORIS' axes would
+        # make one for each input.
+        tensors["dora_scale"] = tensors["dora_scale"].reshape(-1)
+    if "oft_marker" in factors and "r" in tensors:
+        # OneTrainer's scaled OFT divides the generator by the root of its entries.
+        tensors["r"] = tensors["r"].astype(np.float32) / np.float32(math.sqrt(tensors["r"].shape[-1] or 1))
     if "ia3_l" in tensors:
         # PEFT multiplies with `l`, on the side where it is not 1 wide; LyCORIS adds its weight to 1.
         scale = tensors.pop("ia3_l").astype(np.float32)

@@ -23,30 +23,34 @@ def oft_change(tensors: Mapping[str, Array], alpha: float | None) -> BlockDiagon
     """R - I of one OFT module: blocks [n, b, b], kohya's list of such stacks, or PEFT's packed triangles
     [n, b(b-1)/2].
     """
-    if "r" in tensors:
-        return BlockDiagonal((_minus_identity(_cayley(_unpacked(_finite(tensors["r"])), None)),))
-    names = ["blocks"] if "blocks" in tensors else _listed(tensors)
-    generators = [_blocks(tensors[name]) for name in names]
-    # kohya and LyCORIS bound the norm of all of Q by alpha times the layer's outputs.
-    outputs = sum(stack.shape[0] * stack.shape[1] for stack in generators)
-    rotations = [_rotation(stack, alpha, outputs) for stack in generators]
+    rotations = oft_rotations(tensors, alpha)
     if "rescale" in tensors and len(rotations) == 1:
         count, size = rotations[0].shape[:2]
         rotations[0] = rotations[0] * _finite(tensors["rescale"]).reshape(count, size, 1)
     return BlockDiagonal(tuple(_minus_identity(stack) for stack in rotations))
 
 
+def oft_rotations(tensors: Mapping[str, Array], alpha: float | None) -> list[Numbers]:
+    """The rotations R of one OFT module as stacks [n, b, b], without its rescaling.
+
+    LyCORIS and kohya turn the outputs, W' = R.T W block by block; PEFT (`r`) the inputs, W' = W R.T.
+    """
+    if "r" in tensors:
+        return [_series(_unpacked(_finite(tensors["r"])))]
+    names = ["blocks"] if "blocks" in tensors else _listed(tensors)
+    # kohya and LyCORIS bound the norm of a stack's Q by alpha times the outputs that it turns.
+    stacks = [_blocks(tensors[name]) for name in names]
+    return [_rotation(stack, alpha, stack.shape[0] * stack.shape[1]) for stack in stacks]
+
+
 def boft_change(tensors: Mapping[str, Array], alpha: float | None) -> Dense:
     """R - I [O, O] of one BOFT module: blocks [m, n, b, b], m factors of n rotations of size b."""
-    factors = _finite(tensors["blocks"])
-    if factors.ndim != 4 or factors.shape[2] != factors.shape[3] or factors.shape[2] % 2:
-        raise ValueError("not a butterfly of even square blocks")
-    depth, count, size = factors.shape[:3]
+    rotations = boft_rotations(tensors, alpha)
+    depth, count, size = rotations.shape[:3]
     outputs = count * size
     if outputs * outputs > FORM_LIMIT:
         raise UnsupportedChange(f"A rotation of {outputs} x {outputs} is too large to be formed.")
     whole = np.eye(outputs)
-    rotations = _rotation(factors, alpha, outputs)
     for level in range(depth):
         step = 2**level * size // 2
         mixed = whole.reshape(-1, 2, step, outputs).swapaxes(1, 2).reshape(count, size, outputs)
@@ -55,6 +59,16 @@ def boft_change(tensors: Mapping[str, Array], alpha: float | None) -> Dense:
     if "rescale" in tensors:
         whole = whole * _finite(tensors["rescale"]).reshape(outputs, 1)
     return Dense(whole - np.eye(outputs), relative=True)
+
+
+def boft_rotations(tensors: Mapping[str, Array], alpha: float | None) -> Numbers:
+    """The rotations [m, n, b, b] of one BOFT module's butterfly, the first factor's first."""
+    factors = _finite(tensors["blocks"])
+    if factors.ndim != 4 or factors.shape[2] != factors.shape[3] or factors.shape[2] % 2:
+        raise ValueError("not a butterfly of even square blocks")
+    if factors.shape[2] > SPECTRUM_LIMIT:
+        raise UnsupportedChange(f"Blocks of {factors.shape[2]} are too large to be inverted.")
+    return _rotation(factors, alpha, factors.shape[1] * factors.shape[2])
 
 
 def _listed(tensors: Mapping[str, Array]) -> list[str]:
@@ -89,6 +103,15 @@ def _cayley(skew: Numbers, bound: float | None) -> Numbers:
     identity = np.eye(skew.shape[-1])
     # I + Q and (I - Q)^-1 commute, so the order of the solve does not matter.
     return wide(np.linalg.solve(identity - bounded, identity + bounded))
+
+
+def _series(skew: Numbers) -> Numbers:
+    """Cayley's transform as PEFT and OneTrainer take it: (I + Q) times the first terms of (I - Q)^-1, five in
+    all with the last one halved (`use_cayley_neumann`, their default).
+    """
+    square = skew @ skew
+    cube = square @ skew
+    return wide(np.eye(skew.shape[-1]) + 2 * (skew + square + cube) + cube @ skew)
 
 
 def _unpacked(packed: Numbers) -> Numbers:

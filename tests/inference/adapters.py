@@ -153,7 +153,7 @@ def dora(weight: Floats, *, by_output: bool) -> Sample:
     wide = weight.astype(float)
     whole = wide + plain.truth
     if by_output:
-        norms, column = np.sqrt((wide**2).sum(1)), magnitude.astype(float)
+        norms, column = np.sqrt((whole**2).sum(1)), magnitude.astype(float)
         truth = whole * (column / norms)[:, None] - wide
         shaped = magnitude.reshape(-1, 1)
     else:

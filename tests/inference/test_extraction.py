@@ -115,7 +115,7 @@ def test_the_patcher_makes_the_fine_tune_of_it_within_the_printed_error(
             yield from (parameter.detach().double().clone() for parameter in part.parameters())
 
     plain, wanted = list(weights(base)), list(weights(target))
-    patcher = WeightPatcher(base)
+    patcher = WeightPatcher(base.modules)
     fitted = patcher.fit(load_adapter_modules(tmp_path / "out.safetensors"))
     with patcher.applied([(fitted, lambda component, path: 1.0)]):
         got = list(weights(base))

@@ -157,17 +157,17 @@ def test_base_cells_are_shared_by_adapters_with_the_same_prompts(version: Versio
 def test_a_broken_restore_is_seen_by_the_control(
     version: Version, monkeypatch: pytest.MonkeyPatch, component: str
 ) -> None:
-    from inference.engine.patcher import WeightPatcher
+    from inference.engine.kept import PointedAway
 
-    def leaves_one_behind(self: WeightPatcher) -> None:
-        for number, (parameter, original) in enumerate(self._kept.values()):
-            # The file's modules are kept in its order: the text encoder's is one of the last.
+    def leaves_one_behind(self: PointedAway) -> None:
+        for number, (parameter, original) in enumerate(self._own):
+            # The base's own order: the text encoder's is one of the last.
             wanted = parameter.shape == (16, 16) if component == "text_encoder" else number == 0
             if not wanted:
-                parameter.data.copy_(original)
-        self._kept.clear()
+                parameter.data = original
+        self._own.clear()
 
-    monkeypatch.setattr(WeightPatcher, "_restore", leaves_one_behind)
+    monkeypatch.setattr(PointedAway, "restore", leaves_one_behind)
     sheet = plan_sheet(version=version)
     with pytest.raises(RestoreFailed):
         render_sheet(sheet.pk)
