@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,10 @@ class Failure:
 
     source: str
     error: KuraError
+
+    def __post_init__(self) -> None:
+        # A traceback keeps everything that was at hand when it was raised: too much for thousands of lines.
+        self.error.__traceback__ = self.error.__context__ = self.error.__cause__ = None
 
     def as_dict(self) -> dict[str, str]:
         return {"source": self.source, "code": self.error.code, "message": str(self.error).partition(": ")[2]}
@@ -94,22 +99,49 @@ class Candidate:
 
 
 def walk(top: Path, failures: list[Failure]) -> Iterator[Candidate]:
-    """Weights files below `top` in a stable order; nothing hidden."""
+    """Weights files below `top` in a stable order; nothing hidden.
+
+    Linked directories are followed, after all others, and each directory is walked once, under whichever name
+    comes first: a link to a directory that is walked adds nothing, and a circle of links ends. A link to a
+    directory above `top` is not followed, since it would take in what lies beside.
+    """
 
     def unreadable(error: OSError) -> None:
         folder = shown(Path(error.filename))
         cause = PathNotFound(f"{folder}: {error.strerror or 'it could not be read'}.")
         failures.append(Failure(folder, cause))
 
-    for root, folders, names in os.walk(top, onerror=unreadable):
-        if "model_index.json" in names:
-            # A diffusers pipeline: its parts are base model weights, one line says it for all of them.
-            folders.clear()
-            told = NotAnAdapter(f"{file_name(Path(root))} is a whole diffusers pipeline.")
-            failures.append(Failure(shown(Path(root)), told))
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        folder = Folder(Path(root), names)
-        for name, path in folder.present.items():
-            if path.suffix.lower() in WEIGHTS and not name.startswith("."):
-                yield Candidate(path, folder)
+    seen: set[tuple[int, int]] = set()
+    inside = Path(os.path.realpath(top))
+    starts = deque([top])
+    while starts:
+        for root, folders, names in os.walk(starts.popleft(), onerror=unreadable):
+            if not _first_time(root, seen):
+                folders.clear()
+                continue
+            if "model_index.json" in names:
+                # A diffusers pipeline: its parts are base model weights, one line says it for all of them.
+                folders.clear()
+                told = NotAnAdapter(f"{file_name(Path(root))} is a whole diffusers pipeline.")
+                failures.append(Failure(shown(Path(root)), told))
+                continue
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            links = [link for name in folders if (link := Path(root, name)).is_symlink()]
+            starts.extend(link for link in links if not inside.is_relative_to(os.path.realpath(link)))
+            folder = Folder(Path(root), names)
+            for name, path in folder.present.items():
+                if path.suffix.lower() in WEIGHTS and not name.startswith("."):
+                    yield Candidate(path, folder)
+
+
+def _first_time(folder: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether the directory was not walked yet, by whatever name; noted in `seen`."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116 - one call for each of many directories
+    except OSError:
+        # Gone since it was listed: there is nothing in it.
+        return False
+    place = status.st_dev, status.st_ino
+    new = place not in seen
+    seen.add(place)
+    return new
