@@ -38,9 +38,9 @@ class CivitaiServer(FaultyServer):
 
     `uses`: shape of allowCommercialUse (list, postgres, ladder, words). `skips`: with sort=Newest the cursor
     is the first row of the next page, and that row is not in it. `opaque`: cursors are base64, as no release
-    had them. `repeats`: a page begins with the last item of the one before. `login`: ids of versions that need
-    a token. `early`: version id -> deadline as the API writes it. `storage`: address of another server to
-    which downloads are redirected, default this one. `pictures`: name -> PNG, served below /pictures/.
+    had them. `repeats`: a page begins with the last item of the one before. `login`: ids of versions that
+    need a token. `early`: version id -> deadline as the API writes it. `storage`: address of another server
+    to which downloads are redirected, default this one. `pictures`: name -> PNG, served below /pictures/.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class CivitaiServer(FaultyServer):
         rows = self._rows(request)
         if "query" in request.query:
             return self._search(request, limit)
-        items = []
+        items: list[dict[str, Any]] = []
         following = None
         for row in rows:
             if len(items) == limit:
@@ -314,7 +314,7 @@ class CivitaiServer(FaultyServer):
 
     @staticmethod
     def _chosen(request: Request, version: dict[str, Any]) -> dict[str, Any] | None:
-        files = version.get("files") or []
+        files: list[dict[str, Any]] = version.get("files") or []
         if id := request.first("fileId"):
             return next((each for each in files if str(each["id"]) == id), None)
         asked = {
@@ -342,8 +342,9 @@ class CivitaiServer(FaultyServer):
             )
         match = re.fullmatch(r"/storage/\d+/(\d+)-(\d+)\.bin", request.path)
         found = self.catalog.version(int(match[1])) if match else None
-        for file in found[1]["files"] if found and match else []:
-            if str(file["id"]) == match[2] and "body" in file:
+        wanted = match[2] if match else ""
+        for file in found[1]["files"] if found else []:
+            if str(file["id"]) == wanted and "body" in file:
                 name = request.first("response-content-disposition")
                 tag = (file.get("hashes") or {}).get("SHA256", str(file["id"]))
                 return Reply.of_file(file["body"], f'"{tag[:32]}"', {"Content-Disposition": name})

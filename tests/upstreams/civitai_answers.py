@@ -82,7 +82,7 @@ def version_answer(model: Mapping[str, Any], version: Mapping[str, Any], host: s
 
 def mini(model: Mapping[str, Any], version: Mapping[str, Any], host: str, *, login: bool) -> dict[str, Any]:
     """GET /model-versions/mini/ID, the only one that tells whether a login is needed."""
-    first = next((each for each in version["files"] if each.get("primary")), {})
+    first: dict[str, Any] = next((each for each in version["files"] if each.get("primary")), {})
     return {
         "air": f"urn:air:sd1:lora:civitai:{model['id']}@{version['id']}",
         "versionName": version["name"],

@@ -25,8 +25,8 @@ def read_pages(kind: str, target: str, cursor: str | None = None) -> list[Page]:
     return list(pages(kind, target, cursor))
 
 
-def ids(found: list[Page]) -> list[str | None]:
-    return [each.source_key for page in found for each in page.listings]
+def ids(found: list[Page]) -> list[str]:
+    return [str(each.source_key) for page in found for each in page.listings]
 
 
 def read(each: Listing | Unread) -> Listing:

@@ -201,7 +201,10 @@ def test_pictures_tell_their_parameters_by_a_second_question(ink: CivitaiServer)
 
 def test_four_files_of_a_version_have_four_addresses(ink: CivitaiServer) -> None:
     """Two of them share type, format and size, so that only the id tells them apart."""
-    same = {"type": "Pruned Model", "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"}}
+    same: dict[str, Any] = {
+        "type": "Pruned Model",
+        "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"},
+    }
     files = [file(731), file(732, **same), file(733, **same), file(734, b"zip", type="Training Data")]
     ink.catalog.add(model(8, [version(73, files)]))
     (listing,) = listings("civitai:8")
