@@ -124,7 +124,8 @@ def test_again_changes_nothing_and_fetches_nothing(civitai: CivitaiServer) -> No
 
 
 def test_a_version_of_four_files_gives_four_digests_by_file_id(civitai: CivitaiServer) -> None:
-    same: dict[str, Any] = {"type": "Pruned Model", "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"}}
+    told = {"format": "SafeTensor", "size": "pruned", "fp": "fp16"}
+    same: dict[str, Any] = {"type": "Pruned Model", "metadata": told}
     four = [file(731), file(732, **same), file(733, **same), file(734, type="UNet")]
     civitai.catalog.add(model(7, [version(73, four)]))
     result = take_in("civitai:7")
