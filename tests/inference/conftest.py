@@ -4,9 +4,10 @@ each test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +21,19 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.inference.tiny import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def tiny_families() -> Callable[[str], Any]:
+    """Family -> its tiny diffusers pipeline, built once; who changes a weight puts it back."""
+
+    @cache
+    def build(family: str) -> Any:
+        from tests.inference.tiny_families import tiny_pipeline_of
+
+        return tiny_pipeline_of(family)
+
+    return build
 
 
 @pytest.fixture(scope="session")
