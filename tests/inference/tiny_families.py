@@ -179,7 +179,8 @@ def _flux() -> Any:
     return _models.FluxPipeline(
         transformer=transformer, vae=_vae(shift_factor=0.11, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=_clip(CLIP_L, 2), tokenizer=byte_tokenizer(), text_encoder_2=_t5(),
-        tokenizer_2=t5_tokenizer(), scheduler=_models.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        tokenizer_2=t5_tokenizer(),
+        scheduler=_models.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
     )  # fmt: skip
 
 
