@@ -306,6 +306,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "TransferStateEnum": "registry.models.transfers.TransferState",
         "SheetStateEnum": "inference.models.SheetState",
         "ReviewActionEnum": "registry.models.vetting.ReviewAction",
+        "AvailabilityEnum": "registry.models.adapters.Availability",
+        "SubscriptionKindEnum": "registry.models.subscriptions.SubscriptionKind",
+        "SyncRunStateEnum": "registry.models.sync_runs.RunState",
     },
 }
 

@@ -18,6 +18,8 @@ from catalog.api.plan import Boms, Credits, Notices, Plans
 from catalog.api.questions import Questions
 from catalog.api.reading import BaseModels, Licenses, Sheets
 from catalog.api.reviews import Reviews
+from catalog.api.subscriptions import Subscriptions, SyncRuns
+from catalog.api.updates import Ignored, Recalls, Updates
 from catalog.api.verdicts import Verdicts
 from catalog.errors import NotFound
 
@@ -44,6 +46,9 @@ router.register("sheets", Sheets)
 router.register("jobs", Jobs)
 router.register("reviews", Reviews)
 router.register("questions", Questions)
+router.register("subscriptions", Subscriptions)
+router.register("sync-runs", SyncRuns, basename="sync-run")
+router.register("recalls", Recalls, basename="recall")
 
 app_name = "api"
 urlpatterns = [
@@ -58,6 +63,8 @@ urlpatterns = [
     path("snapshots/<int:pk>/", Snapshots.as_view(), name="snapshot"),
     path("snapshots/<int:pk>/content", SnapshotContent.as_view(), name="snapshot-content"),
     path("verdicts/", Verdicts.as_view(), name="verdicts"),
+    path("updates/", Updates.as_view(), name="updates"),
+    path("updates/<int:pk>/ignored/", Ignored.as_view(), name="update-ignored"),
     path("plans/", Plans.as_view(), name="plans"),
     path("plans/credit/", Credits.as_view(), name="plan-credit"),
     path("plans/notice/", Notices.as_view(), name="plan-notice"),
