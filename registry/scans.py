@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Case, When
+from django.utils import timezone
+
 from registry import storage
 from registry.errors import KuraError
 from registry.models import Blob, ScannedPath
@@ -34,12 +37,15 @@ def recall(path: Path) -> Blob | None:
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
     }
+    key = key_of(path)
+    # The path's own row first, then those of other names of the same inode.
+    own_first = Case(When(key=key, then=0), default=1)
     rows = ScannedPath.objects.filter(blob__isnull=False, **same_stat).select_related("blob")
-    row = rows.filter(key=key_of(path)).first()
-    if row is None:
-        row = next((row for row in rows[:20] if _is_one_file(path, row.path)), None)
-        if row is not None:
-            _remember(path, status, blob=row.blob)
+    row = next(
+        (row for row in rows.order_by(own_first)[:20] if row.key == key or _is_one_file(path, row.path)), None
+    )
+    if row is not None and row.key != key:
+        _remember(path, status, blob=row.blob)
     return row.blob if row is not None and row.blob is not None and storage.holds(row.blob) else None
 
 
@@ -97,21 +103,27 @@ def _kept_still(path: Path, before: os.stat_result, began: int) -> bool:
 def _remember(path: Path, status: os.stat_result, **known: Any) -> None:
     """Whatever else was known of the path is forgotten: it was another file."""
     real = Path(os.path.realpath(path.parent)) / path.name
-    fresh: dict[str, Any] = {"blob": None, "refusal": None, "refused_by": "", "version": None}
-    ScannedPath.objects.update_or_create(
-        key=key_of(path),
-        defaults={
-            "path": os.fsencode(real).decode("utf-8", errors="replace"),
-            "inode": str(status.st_ino),
-            "size": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
-            **fresh,
-            "listing": "",
-            "asked": [],
-            "mark": "",
-            "state": "",
-            **known,
-        },
+    values: dict[str, Any] = {
+        "path": os.fsencode(real).decode("utf-8", errors="replace"),
+        "inode": str(status.st_ino),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "blob": None,
+        "refusal": None,
+        "refused_by": "",
+        "version": None,
+        "listing": "",
+        "asked": [],
+        "mark": "",
+        "state": "",
+        "scanned": timezone.now(),
+        **known,
+    }
+    ScannedPath.objects.bulk_create(
+        [ScannedPath(key=key_of(path), **values)],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=list(values),
     )
 
 
