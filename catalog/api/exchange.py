@@ -60,7 +60,7 @@ class ChangesSerializer(serializers.Serializer[Any]):
     restarted = serializers.BooleanField()
 
 
-class EvidenceSerializer(serializers.Serializer[Any]):
+class SnapshotSerializer(serializers.Serializer[Any]):
     """The exact bytes that were read: where, when, and their SHA256."""
 
     id = serializers.IntegerField()
@@ -82,7 +82,7 @@ class ClaimSerializer(serializers.Serializer[Any]):
     hints = serializers.DictField()
     superseded = serializers.BooleanField()
     created = serializers.DateTimeField()
-    snapshot = EvidenceSerializer(allow_null=True)
+    snapshot = SnapshotSerializer(allow_null=True)
 
 
 _AFTER: Final = OpenApiParameter(
@@ -154,7 +154,7 @@ class Claims(APIView):
 class Snapshots(APIView):
     """A piece of evidence, without its bytes."""
 
-    @extend_schema(operation_id="snapshots_retrieve", parameters=[_PK], responses=EvidenceSerializer)
+    @extend_schema(operation_id="snapshots_retrieve", parameters=[_PK], responses=SnapshotSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """Where it was read, when, and its SHA256."""
         return Response(snapshot_told(_open_snapshot(pk)))

@@ -56,7 +56,7 @@ class Files(ListViewSet):
         return Response(BlobSerializer(blob, context={"request": request}).data)
 
 
-class AliasSerializer(serializers.ModelSerializer[ScannedPath]):
+class PathSerializer(serializers.ModelSerializer[ScannedPath]):
     """A path on the machine that scanned it, under which the bytes are known: a copy, a hard link, a link."""
 
     class Meta:
@@ -69,11 +69,11 @@ class Aliases(APIView):
 
     permission_classes = [ReviewersWrite]
 
-    @extend_schema(operation_id="files_aliases", responses=AliasSerializer(many=True))
+    @extend_schema(operation_id="files_aliases", responses=PathSerializer(many=True))
     def get(self, request: Request, sha256: str) -> Response:
         """The first thousand, in order of path."""
         rows = _blob(sha256).scanned_paths.order_by("path")[:MOST_ALIASES]
-        return Response(AliasSerializer(rows, many=True).data)
+        return Response(PathSerializer(rows, many=True).data)
 
 
 class Content(APIView):
