@@ -307,6 +307,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "SheetStateEnum": "inference.models.SheetState",
         "ReviewActionEnum": "registry.models.vetting.ReviewAction",
         "AvailabilityEnum": "registry.models.adapters.Availability",
+        "OfferStateEnum": "registry.models.offers.OfferState",
         "SubscriptionKindEnum": "registry.models.subscriptions.SubscriptionKind",
         "SyncRunStateEnum": "registry.models.sync_runs.RunState",
     },

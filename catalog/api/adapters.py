@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch
-from django_filters.rest_framework import CharFilter, FilterSet
+from django.db.models import Prefetch, QuerySet
+from django_filters.rest_framework import BooleanFilter, CharFilter, FilterSet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -26,12 +26,14 @@ from catalog.api.serializers import (
     FacetsSerializer,
     VersionSerializer,
 )
+from catalog.api.upstream import UpstreamSerializer, upstream_of
 from catalog.api.verdicts import VerdictChangeSerializer
 from catalog.api.weights import DiffSerializer, KinSerializer, WeightsSerializer, diff_of, weights_of
 from catalog.errors import BadQuery
 from catalog.search import SearchHit, SearchQuery, search
 from registry.lineage import kin_of
 from registry.models import Adapter, Check, VerdictChange, Version
+from registry.offers import recalled
 from registry.version_diff import version_before
 
 # An adapter shows so many of its newest versions; versions/?adapter=ID lists all.
@@ -89,10 +91,19 @@ class VersionFilters(FilterSet):  # type: ignore[misc]
     """How the list of versions is narrowed."""
 
     sha256 = CharFilter(field_name="files__blob", help_text="Versions that hold these bytes.")
+    recalled = BooleanFilter(
+        method="only_recalled",
+        help_text="Versions stored here that their upstream took back, archived, gated or no longer finds.",
+    )
 
     class Meta:
         model = Version
-        fields = ["adapter", "vetting", "detected_family"]
+        fields = ["adapter", "vetting", "detected_family", "availability"]
+
+    def only_recalled(self, versions: QuerySet[Version], name: str, value: bool) -> QuerySet[Version]:
+        """The recall list, or everything else."""
+        listed = recalled().values("pk")
+        return versions.filter(pk__in=listed) if value else versions.exclude(pk__in=listed)
 
 
 class Versions(RetrieveModelMixin, ListViewSet):
@@ -122,6 +133,12 @@ class Versions(RetrieveModelMixin, ListViewSet):
         """What changed between this version and another one of its adapter: weights, metadata and terms."""
         version = get_object_or_404(Version.objects.select_related("adapter", "terms_profile"), pk=pk)
         return Response(DiffSerializer(diff_of(version, _against(request, version))).data)
+
+    @extend_schema(responses=UpstreamSerializer, filters=False)
+    @action(detail=True, pagination_class=None)
+    def upstream(self, request: Request, pk: int) -> Response:
+        """How the upstream answers for the version, since when, and what became of each file it offers."""
+        return Response(UpstreamSerializer(upstream_of(get_object_or_404(Version, pk=pk))).data)
 
     @extend_schema(responses=VerdictChangeSerializer(many=True), filters=False)
     @action(detail=True, url_path="verdict-history")

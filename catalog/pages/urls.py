@@ -15,6 +15,7 @@ from catalog.pages.views.home import home
 from catalog.pages.views.jobs import job, jobs, jobs_tray, retry_failed
 from catalog.pages.views.licenses import compare_licenses, license_page, licenses
 from catalog.pages.views.plan import plan, plan_bom, plan_notice
+from catalog.pages.views.recalls import recalls
 from catalog.pages.views.review import review
 from catalog.pages.views.sheet import sheet
 from catalog.pages.views.subscriptions import subscription, subscriptions, updates
@@ -54,6 +55,7 @@ urlpatterns = [
     path("subscriptions/", subscriptions, name="subscriptions"),
     path("subscriptions/<int:pk>/", subscription, name="subscription"),
     path("updates/", updates, name="updates"),
+    path("recalls/", recalls, name="recalls"),
     path("preferences/", preferences.save, name="preferences"),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from catalog.pages.reading.evidence import ShownCheck, show_checks
 from catalog.pages.reading.facts import Fact, facts_of
 from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
+from catalog.pages.reading.offers import ShownUpstream, read_upstream
 from catalog.pages.reading.peers import PeerNote, read_peers
 from inference.models import Sheet, SheetState
 from registry.main_files import first_measurable
@@ -79,6 +80,7 @@ class AdapterPage:
     facts: list[Fact]
     repository: str
     peers: list[PeerNote]
+    upstream: ShownUpstream
 
     @property
     def main_file(self) -> File | None:
@@ -149,6 +151,7 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         facts=facts_of(version, inspections.get(main.blob_id) if main else None, claims),
         repository=_repository(version),
         peers=read_peers(version),
+        upstream=read_upstream(version),
     )
 
 

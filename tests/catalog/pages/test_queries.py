@@ -32,9 +32,10 @@ LIMITS = {
     "home": 42,
     "browse": 24,
     "table": 24,
-    # Weights, kin, another version with its file, reading and claims, the history of terms; and the licenses
-    # and rules that hold now, for each of the parts that decide something.
-    "adapter": 36,
+    # Weights, kin, another version with its file, reading and claims, the history of terms; the names of the
+    # bytes here, and what the upstream offers; and the licenses and rules that hold now, for each of the
+    # parts that decide something.
+    "adapter": 38,
     "sheet": 7,
     # Items, questions with their answers, evidence to cite, bases to choose from, and the credit's stack.
     "review": 40,
