@@ -42,8 +42,9 @@ def edit(row: Adapter | Version, actor: str, **values: Any) -> bool:
         setattr(row, name, value)
     try:
         row.clean_fields(exclude=[field.name for field in row._meta.fields if field.name not in values])
-    except ValidationError as error:
-        raise NotEditable("; ".join(error.messages)) from None
+    except (ValidationError, ValueError, TypeError) as error:
+        told = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+        raise NotEditable(f"A value does not fit its field: {told}") from None
     marked = sorted({*row.edited, *values})
     changed = [name for name in values if before[name] != values[name]]
     if not changed and marked == row.edited:
