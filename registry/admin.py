@@ -24,6 +24,8 @@ from registry.models import (
     Job,
     Review,
     Snapshot,
+    Subscription,
+    SyncRun,
     TermsClaim,
     TermsNotice,
     VerdictChange,
@@ -191,3 +193,17 @@ class JobAdmin(ReadOnly):
     list_display = ["kind", "key", "queue", "state", "attempt", "worker", "created", "finished"]
     list_filter = ["state", "queue", "kind"]
     search_fields = ["key", "error_code"]
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnly):
+    list_display = ["source", "kind", "target", "active", "fetch", "every_minutes", "due"]
+    list_filter = ["source", "kind", "active"]
+    search_fields = ["target", "title"]
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnly):
+    list_display = ["subscription", "state", "listed", "fetched", "skipped", "failed", "started", "finished"]
+    list_filter = ["state"]
+    list_select_related = ["subscription"]

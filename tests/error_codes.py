@@ -13,6 +13,7 @@ import django
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
 SECTIONS = {
     "registry.sources": "Taking adapters in",
+    "registry.sync": "Following upstreams",
     "registry.storage": "Storage",
     "registry.lineage_index": "Storage",
     "registry.weights": "Reading weights",
