@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from registry.sources.errors import SourceError
+from registry.weights.errors import ContainerError
 
 ADMINISTRATOR = "the administrator of this Kura"
 UPSTREAM = "the upstream's operator"
@@ -219,7 +220,7 @@ class HtmlInsteadOfFile(UpstreamError):
     who_to_ask = ADMINISTRATOR
 
 
-class NotSafetensors(UpstreamError):
+class NotSafetensors(UpstreamError, ContainerError):
     """What the upstream serves as a weights file is none: a web page, a pointer, or a damaged file."""
 
     code = "not_safetensors"

@@ -9,6 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from registry.seed import seed
+from tests.registry.remote_source import Shelf, Upstream, install
+from tests.registry.weight_files import write_lora
 
 
 @pytest.fixture
@@ -35,3 +37,27 @@ def lineage_folder(tmp_path: Path, settings: Settings) -> Path:
     """Where this test's own index of lineage sketches is."""
     settings.VAR_DIR = tmp_path / "var"
     return tmp_path / "var" / "lineage"
+
+
+@pytest.fixture
+def shelf(settings: Settings, tmp_path: Path) -> Iterator[Shelf]:
+    """Files on a server on loopback that may be asked."""
+    with Shelf() as server:
+        settings.UPSTREAM_PRIVATE_HOSTS = [server.host]
+        settings.VAR_DIR = tmp_path / "var"
+        settings.UPSTREAM_REMEMBER_REFUSALS_SECONDS = 0
+        yield server
+
+
+@pytest.fixture
+def upstream(monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    """What SOURCE `test:` offers."""
+    found = Upstream()
+    install(monkeypatch, found)
+    return found
+
+
+@pytest.fixture
+def lora(tmp_path: Path) -> bytes:
+    """The bytes of a small LoRA for Stable Diffusion 1.5."""
+    return write_lora(tmp_path / "made" / "ink.safetensors").read_bytes()

@@ -11,10 +11,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.apps import apps
 from PIL import Image
 
 from registry.licensing.claims.statement import Statement
 from registry.models import ClaimKind
+from registry.services import Report
 from registry.sources import READERS
 from registry.sources.findings import Findings
 from registry.sources.listing import ListedVersion, Listing, RawDocument, RemoteFile, RemoteSample, listed
@@ -135,3 +137,19 @@ def install(monkeypatch: pytest.MonkeyPatch, upstream: Upstream) -> None:
     """Let SOURCE `test:` be read from `upstream`."""
     readers = ((re.compile("test:"), upstream.read), *READERS)
     monkeypatch.setattr("registry.sources.READERS", readers)
+
+
+def codes(report: Report) -> list[str]:
+    """The codes of what failed, in order."""
+    return [failure.error.code for failure in report.failed]
+
+
+def rows() -> dict[str, list[Any]]:
+    """Every row of every table of the registry, but for those about requests and transfers."""
+    models = apps.get_app_config("registry").get_models()
+    left_out = {"HostBudget", "Transfer", "UpstreamHost", "UpstreamRefusal"}
+    return {
+        model.__name__: list(model._default_manager.order_by("pk").values())
+        for model in models
+        if model.__name__ not in left_out
+    }

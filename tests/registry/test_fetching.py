@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,14 +34,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("blobs", "seeded"),
 ]
-
-
-@pytest.fixture
-def shelf(settings: Settings, tmp_path: Path) -> Iterator[Shelf]:
-    with Shelf() as server:
-        settings.UPSTREAM_PRIVATE_HOSTS = [server.host]
-        settings.VAR_DIR = tmp_path / "var"
-        yield server
 
 
 @pytest.fixture

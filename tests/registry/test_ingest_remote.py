@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from pytest_django import Settings
@@ -18,7 +15,6 @@ from pytest_django import Settings
 from registry import intake, vetting
 from registry.jobs import run_next
 from registry.models import (
-    AvailabilityChange,
     Blob,
     Check,
     File,
@@ -29,16 +25,14 @@ from registry.models import (
     Version,
     Vetting,
 )
-from registry.offers import keep_availability, note_absence, recalled
 from registry.services import Report, ingest
-from registry.sources import upstream_errors
 from registry.sources.errors import NoAdaptersFound
 from registry.sources.save import save_version
 from registry.verdicts import verdict_for
 from tests.registry import remote_source as remote
-from tests.registry.remote_source import Shelf, Upstream, offered, version
-from tests.registry.weight_files import civitai_info, write_json, write_lora, write_pickle, write_vae
-from tests.upstreams.faults import Corrupt, Cut, Html, Status
+from tests.registry.remote_source import Shelf, Upstream, codes, offered, rows, version
+from tests.registry.weight_files import write_lora, write_pickle, write_vae
+from tests.upstreams.faults import Corrupt, Cut, Html
 
 pytestmark = [
     pytest.mark.database,
@@ -47,33 +41,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def shelf(settings: Settings, tmp_path: Path) -> Iterator[Shelf]:
-    with Shelf() as server:
-        settings.UPSTREAM_PRIVATE_HOSTS = [server.host]
-        settings.VAR_DIR = tmp_path / "var"
-        settings.UPSTREAM_REMEMBER_REFUSALS_SECONDS = 0
-        yield server
-
-
-@pytest.fixture
-def upstream(monkeypatch: pytest.MonkeyPatch) -> Upstream:
-    found = Upstream()
-    remote.install(monkeypatch, found)
-    return found
-
-
-@pytest.fixture
-def lora(tmp_path: Path) -> bytes:
-    return write_lora(tmp_path / "made" / "ink.safetensors").read_bytes()
-
-
 def lora_of(tmp_path: Path, seed: int) -> bytes:
     return write_lora(tmp_path / "made" / f"{seed}.safetensors", seed=seed).read_bytes()
-
-
-def codes(report: Report) -> list[str]:
-    return [failure.error.code for failure in report.failed]
 
 
 def skips(report: Report) -> list[tuple[str, str | None]]:
@@ -370,106 +339,6 @@ def test_a_page_without_terms_never_becomes_usable(shelf: Shelf, upstream: Upstr
     assert (decision.allowed, decision.code) == (False, "license_blocked")
 
 
-# --- State upstream -----------------------------------------------------------------------------------------
-
-STATES = {
-    "not_found_upstream": "not_found",
-    "gone_upstream": "gone",
-    "gated_upstream": "gated",
-    "early_access": "early_access",
-}
-
-
-@pytest.mark.parametrize("code", STATES)
-def test_a_page_that_is_refused_sets_a_dated_state_and_erases_nothing(
-    shelf: Shelf, upstream: Upstream, lora: bytes, code: str
-) -> None:
-    upstream.versions = [version(offered(shelf, "ink.safetensors", lora))]
-    ingest("test:1")
-    before = {name: found for name, found in rows().items() if name not in CHANGING}
-    error = next(each for each in vars(upstream_errors).values() if getattr(each, "code", "") == code)
-    (kept,) = note_absence("civitai", "1", error("It says no."))
-    kept.refresh_from_db()
-    assert (kept.availability, kept.availability_reason) == (STATES[code], "It says no.")
-    assert kept.availability_since is not None
-    change = AvailabilityChange.objects.get()
-    assert (change.before, change.after, change.reason) == ("present", STATES[code], "It says no.")
-    assert {name: found for name, found in rows().items() if name not in CHANGING} == before
-    assert (kept in recalled()) == (code != "early_access")
-    # The same answer again is no news.
-    note_absence("civitai", "1", error("It says no."))
-    assert AvailabilityChange.objects.count() == 1
-
-
-@pytest.mark.parametrize("state", ["archived", "taken_down"])
-def test_a_mode_of_the_page_sets_a_state_and_the_way_back_is_dated_too(
-    shelf: Shelf, upstream: Upstream, lora: bytes, state: str
-) -> None:
-    upstream.versions = [version(offered(shelf, "ink.safetensors", lora))]
-    ingest("test:1")
-    # Archived: the page lists no files any more.
-    upstream.versions = [version(availability=state, availability_reason="The page says so.")]
-    ingest("test:1")
-    kept = Version.objects.get()
-    assert (kept.availability, File.objects.count(), OfferedFile.objects.count()) == (state, 1, 1)
-    assert Check.objects.get(version=kept, code="upstream_state").outcome == "warn"
-    upstream.versions = [version(offered(shelf, "ink.safetensors", lora))]
-    ingest("test:1")
-    assert [(each.before, each.after) for each in AvailabilityChange.objects.order_by("id")] == [
-        ("present", state),
-        (state, "present"),
-    ]
-    assert shelf.asked("ink.safetensors") == 2
-
-
-REFUSALS = {
-    "gone_upstream": (Status(410, {"error": "Archived"}), "gone"),
-    "early_access": (
-        Status(403, {"error": "Early Access", "deadline": "2027-01-02T03:04:05.000Z", "message": "Wait."}),
-        "early_access",
-    ),
-}
-
-
-@pytest.mark.parametrize("code", REFUSALS)
-def test_a_refused_file_tells_its_version_s_state(
-    shelf: Shelf, upstream: Upstream, lora: bytes, code: str
-) -> None:
-    fault, state = REFUSALS[code]
-    upstream.versions = [version(offered(shelf, "ink.safetensors", lora))]
-    shelf.plan(fault, times=None)
-    report = ingest("test:1")
-    assert codes(report) == [code]
-    kept = Version.objects.get()
-    assert kept.availability == state
-    if code == "early_access":
-        assert kept.availability_until == datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
-    # The page still says present; the file says otherwise, so the state does not go back and forth.
-    ingest("test:1")
-    assert AvailabilityChange.objects.count() == 1
-
-
-def test_a_file_that_is_not_found_says_nothing_about_its_version(
-    shelf: Shelf, upstream: Upstream, lora: bytes
-) -> None:
-    upstream.versions = [version(offered(shelf, "ink.safetensors", lora))]
-    shelf.plan(Status(404, {"error": "File not found"}), times=None)
-    assert codes(ingest("test:1")) == ["not_found_upstream"]
-    assert Version.objects.get().availability == "present"
-
-
-def test_a_scan_of_a_folder_says_nothing_about_the_upstream(tmp_path: Path) -> None:
-    write_lora(tmp_path / "in" / "ink.safetensors")
-    write_json(tmp_path / "in" / "ink.civitai.info", civitai_info())
-    ingest(str(tmp_path / "in"))
-    kept = Version.objects.get()
-    keep_availability(kept, "gone", "404")
-    write_json(tmp_path / "in" / "ink.civitai.info", civitai_info(description="new"))
-    ingest(str(tmp_path / "in"))
-    kept.refresh_from_db()
-    assert kept.availability == "gone"
-
-
 # --- Reports ------------------------------------------------------------------------------------------------
 
 
@@ -484,16 +353,3 @@ def test_the_command_tells_what_was_passed_by(
     told = json.loads(capsys.readouterr().out)
     assert [(line["code"], line["why"]) for line in told["skipped"]] == [("passed_by", "not_an_adapter")]
     assert len(told["adapters"][0]["versions"][0]["files"]) == 1
-
-
-CHANGING = {"Version", "AvailabilityChange", "Change", "AuditEvent", "Check"}
-
-
-def rows() -> dict[str, list[Any]]:
-    models = apps.get_app_config("registry").get_models()
-    left_out = {"HostBudget", "Transfer", "UpstreamHost", "UpstreamRefusal"}
-    return {
-        model.__name__: list(model._default_manager.order_by("pk").values())
-        for model in models
-        if model.__name__ not in left_out
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,6 @@ from tests.registry.weight_files import write_lora, write_truncated, write_vae
 pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.usefixtures("blobs", "seeded")]
 
 ALL = TriagePolicy()
-
-
-@pytest.fixture
-def shelf(settings: Settings, tmp_path: Path) -> Iterator[Shelf]:
-    with Shelf() as server:
-        settings.UPSTREAM_PRIVATE_HOSTS = [server.host]
-        settings.VAR_DIR = tmp_path / "var"
-        yield server
-
-
-@pytest.fixture
-def lora(tmp_path: Path) -> bytes:
-    return write_lora(tmp_path / "made" / "ink.safetensors").read_bytes()
 
 
 def offer_of(
