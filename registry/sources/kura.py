@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -36,7 +36,7 @@ from registry.sources.upstream_errors import BadAddress, NotFoundUpstream, Unexp
 from registry.sources.walk import Failure
 
 KINDS: Final = frozenset({SubscriptionKind.CATALOG, SubscriptionKind.ADAPTER})
-PAGE: Final = 100
+PAGE: Final = 200
 _PREFIX: Final = "kura:"
 _PLACE: Final = re.compile(r"(?P<adapter>[0-9]{1,18})(@(?P<version>[0-9]{1,18}))?")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -145,15 +145,16 @@ def _one(place: Place) -> Unread | None:
     rows = _rows(_ask(place.base, "changes/", {"adapter": str(place.adapter)}))
     if not rows:
         raise NotFoundUpstream(f"{place.base} has no adapter {place.adapter}.")
-    return _unread(place.base, rows[0], only=place.version)
+    (versions,) = _takable(place.base, rows[:1])
+    if place.version is not None:
+        versions = [each for each in versions if each.id == place.version]
+    return _unread(place.base, rows[0], versions, alone=place.version is not None)
 
 
 def _page(base: str, told: Mapping[str, Any]) -> Page:
     rows = _rows(told)
-    found: list[Unread] = []
-    for row in rows:
-        if unread := _unread(base, row):
-            found.append(unread)
+    adapters = zip(rows, _takable(base, rows), strict=True)
+    found = [unread for row, versions in adapters if (unread := _unread(base, row, versions))]
     notes = []
     if told.get("restarted") is True:
         notes.append(f"{base} no longer knows the place where the last page ended; its list began anew.")
@@ -162,42 +163,58 @@ def _page(base: str, told: Mapping[str, Any]) -> Page:
     return Page(found, line(told.get("cursor"), 200) if told.get("next") else None, notes=notes)
 
 
-def _unread(base: str, row: Mapping[str, Any], only: int | None = None) -> Unread | None:
+def _unread(
+    base: str, row: Mapping[str, Any], versions: list[_Changed], *, alone: bool = False
+) -> Unread | None:
     """The adapter of a row, to be read when its fingerprint is new; None where nothing of it can be taken."""
-    adapter, change = row.get("adapter"), row.get("change")
-    if not isinstance(adapter, int) or not isinstance(change, int):
-        raise UnexpectedAnswer(f"A change at {base} names no adapter.")
-    key = f"{base}#{adapter}"
-    versions = _takable(key, row)
-    if only is not None:
-        versions = [each for each in versions if each.id == only]
+    adapter, change = _number(row, "adapter"), _number(row, "change")
     if not versions:
         return None
+    key = f"{base}#{adapter}"
     shown = json.dumps([key, change, [(each.id, each.vetting, each.change) for each in versions]])
     fingerprint = hashlib.sha256(shown.encode()).hexdigest()
-    reading = partial(_read, base, key, versions, moment(row.get("at")), fingerprint, alone=only is not None)
+    reading = partial(_read, base, key, versions, moment(row.get("at")), fingerprint, alone=alone)
     return Unread(Source.KURA, key, fingerprint, reading)
 
 
-def _takable(key: str, row: Mapping[str, Any]) -> list[_Changed]:
-    """The versions that are vetted there, or are known here already, and did not come through this Kura."""
+def _takable(base: str, rows: Sequence[Mapping[str, Any]]) -> list[list[_Changed]]:
+    """Of each row the versions that are vetted there, or are known here already, and did not come through
+    this Kura. Two queries however many rows. Raises UnexpectedAnswer.
+    """
+    own = identity()
+    found = [_versions(row, own) for row in rows]
+    keys = [f"{base}#{row.get('adapter')}" for row in rows]
+    unvetted = [
+        key
+        for key, versions in zip(keys, found, strict=True)
+        if any(each.vetting != Vetting.APPROVED for each in versions)
+    ]
+    held = Version.objects.filter(adapter__source=Source.KURA, adapter__source_key__in=unvetted)
+    known = set(held.values_list("adapter__source_key", "source_key")) if unvetted else set()
+    return [
+        [each for each in versions if each.vetting == Vetting.APPROVED or (key, str(each.id)) in known]
+        for key, versions in zip(keys, found, strict=True)
+    ]
+
+
+def _versions(row: Mapping[str, Any], own: str) -> list[_Changed]:
+    versions = row.get("versions")
     found = []
-    for told in row.get("versions") or []:
-        ids = (told.get("id"), told.get("change")) if isinstance(told, dict) else (None, None)
-        if not all(isinstance(each, int) and not isinstance(each, bool) for each in ids):
-            raise UnexpectedAnswer(f"A change of {key} names no version.")
+    for told in versions if isinstance(versions, list) else []:
+        if not isinstance(told, dict):
+            raise UnexpectedAnswer("A change names no version.")
         path = path_in(told)
-        if len(path) <= LONGEST_PATH and identity() not in path:
-            found.append(_Changed(ids[0], line(told.get("vetting"), 20), ids[1]))
-    vetted = {each.id for each in found if each.vetting == Vetting.APPROVED}
-    if len(vetted) < len(found):
-        vetted |= _known(key)
-    return [each for each in found if each.id in vetted]
+        version = _Changed(_number(told, "id"), line(told.get("vetting"), 20), _number(told, "change"))
+        if len(path) <= LONGEST_PATH and own not in path:
+            found.append(version)
+    return found
 
 
-def _known(key: str) -> set[int]:
-    rows = Version.objects.filter(adapter__source=Source.KURA, adapter__source_key=key)
-    return {int(each) for each in rows.values_list("source_key", flat=True) if each.isdigit()}
+def _number(told: Mapping[str, Any], name: str) -> int:
+    found = told.get(name)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise UnexpectedAnswer(f"A change names no {name}.")
+    return found
 
 
 def _read(
@@ -266,18 +283,15 @@ def _evidence(base: str, snapshot: Mapping[str, Any], address: str) -> RawDocume
     sha256, pk = line(snapshot.get("sha256"), 64), snapshot.get("id")
     if not isinstance(pk, int) or isinstance(pk, bool):
         raise UnexpectedAnswer(f"{base} names evidence without its id.")
-    told = {
-        "media_type": line(snapshot.get("media_type"), 100),
-        "fetched": moment(snapshot.get("fetched")),
-    }
+    media_type, fetched = line(snapshot.get("media_type"), 100), moment(snapshot.get("fetched"))
     held = Snapshot.objects.filter(url=address, sha256=sha256).first()
     if held is not None:
-        return RawDocument(address, bytes(held.body), **told)
+        return RawDocument(address, bytes(held.body), media_type, fetched=fetched)
     url = f"{base}/api/v1/snapshots/{pk}/content"
     answer = http.get(url, credentials=http.credentials_for(url), accept=http.ANY, cap=_EVIDENCE_CAP)
     if hashlib.sha256(answer.body).hexdigest() != sha256:
         raise UnexpectedAnswer(f"{url} gives other bytes than those announced.")
-    return RawDocument(address, answer.body, **told)
+    return RawDocument(address, answer.body, media_type, fetched=fetched)
 
 
 def _ask(base: str, path: str, params: Mapping[str, str]) -> Mapping[str, Any]:

@@ -169,6 +169,7 @@ def _note(base: str, document: RawDocument, told: Mapping[str, Any]) -> ListedCl
     """How the other Kura vetted the version: for a reviewer to read; no layer of the terms rests on it."""
     vetting, version = _mapping(told, "vetting"), _mapping(told, "version")
     adapter = _mapping(told, "adapter")
+    at = line(vetting.get("at"), 40)
     value = {
         "address": base,
         "kura": line(told.get("kura"), 40),
@@ -176,7 +177,7 @@ def _note(base: str, document: RawDocument, told: Mapping[str, Any]) -> ListedCl
         "version": _number(version, "id"),
         "change": told.get("change") if isinstance(told.get("change"), int) else 0,
         "state": line(vetting.get("state"), 20),
-        "at": line(vetting.get("at"), 40),
+        "at": at,
         "base_decided": line(vetting.get("base_decided"), 100),
         "detected_family": line(version.get("detected_family"), 40),
         "checks": vetting.get("checks"),
@@ -185,13 +186,13 @@ def _note(base: str, document: RawDocument, told: Mapping[str, Any]) -> ListedCl
         "source": line(adapter.get("source"), 20),
         "source_url": _web(adapter.get("source_url"), 1000),
     }
-    day = value["at"].partition("T")[0]
+    day = at.partition("T")[0]
     wording = f"{value['state']} by the Kura at {base}{f' on {day}' if day else ''}"
     return ListedClaim(ClaimKind.PEER_VETTING, json_value(value), wording, document)
 
 
 def _files(base: str, version: str, told: Mapping[str, Any]) -> list[RemoteFile]:
-    found = []
+    found: list[RemoteFile] = []
     for file in _items(told, "files"):
         sha256, size = line(file.get("sha256"), 64).lower(), file.get("size")
         if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
