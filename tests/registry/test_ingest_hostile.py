@@ -89,3 +89,23 @@ def test_a_sidecar_that_is_far_too_large_is_left_out(tmp_path: Path) -> None:
     report = ingest(str(tmp_path))
     assert [each.error.code for each in report.failed] == ["sidecar_too_large"]
     assert Version.objects.count() == 1
+
+
+def test_nothing_in_a_folder_is_written_moved_or_dated(tmp_path: Path) -> None:
+    folder = tmp_path / "loras"
+    write_lora(folder / "sub" / "ink.safetensors")
+    write_json(folder / "sub" / "ink.civitai.info", civitai_info())
+    (folder / "cut.safetensors").write_bytes(b"cut")
+    (folder / "link.safetensors").symlink_to("sub/ink.safetensors")
+
+    def state() -> dict[str, tuple[int, ...]]:
+        found = {str(path): path.lstat() for path in [folder, *folder.rglob("*")]}
+        return {
+            name: (each.st_ino, each.st_mode, each.st_nlink, each.st_size, each.st_mtime_ns, each.st_ctime_ns)
+            for name, each in found.items()
+        }
+
+    before = state()
+    for _ in range(2):
+        ingest(str(folder))
+    assert state() == before
