@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def run() -> list[Row]:
 
     `weights_opened` counts every call of the second scan that opens a weights file, of the folder or of the
     storage, as the interpreter's audit events tell; `megabytes_read` is what the process read from files at
-    all (rchar of /proc: its own modules, sidecars, settings).
+    all (rchar of /proc: its own modules, sidecars, settings); `megabytes_held` the most memory that either
+    scan held at once.
     """
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "loras"
@@ -51,6 +53,7 @@ def run() -> list[Row]:
         at_most("weights_opened", second["opened"], "files", target=0),
         compared("seconds", second["seconds"], "s", first["seconds"]),
         compared("megabytes_read", second["read"] / 1e6, "MB", first["read"] / 1e6),
+        at_most("megabytes_held", max(first["peak"], second["peak"]) / 1e6, "MB", target=300),
     ]
 
 
@@ -116,7 +119,9 @@ def main(command: str, *arguments: str) -> None:
         result = json.loads(output.getvalue())
         new = sum(len(adapter["versions"]) for adapter in result["adapters"])
         skipped = len(result["skipped"])
-    print(json.dumps({"seconds": seconds, "opened": opened, "read": read, "new": new, "skipped": skipped}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    told = {"seconds": seconds, "opened": opened, "read": read, "peak": peak, "new": new, "skipped": skipped}
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
