@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from django import template
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -102,6 +103,16 @@ def time_left(left: timedelta | None) -> str:
 def took(span: timedelta | None) -> str:
     """How long something took: `0:00:07`."""
     return "–" if span is None else str(timedelta(seconds=round(span.total_seconds())))
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """`5 minutes ago`; `just now` within a minute."""
+    if moment is None:
+        return ""
+    if (timezone.now() - moment).total_seconds() < 60:
+        return _("just now")
+    return _("%(age)s ago") % {"age": timesince(moment)}
 
 
 @register.filter

@@ -55,8 +55,9 @@ class Update:
 
     `size_delta`: bytes of the offered weights beyond those held, None where the upstream tells no size;
     `about`: the size is the upstream's rounded one. `rights`: every act that comes out differently, as
-    `Difference.as_dict()`. `also`: newer versions of the same base that this one is newer than. `diff`: the
-    two versions' ids, for a page that puts their sheets side by side.
+    `Difference.as_dict()`; `compared`: the terms of both are decided, so that no difference means none.
+    `also`: newer versions of the same base that this one is newer than. `diff`: the two versions' ids, for a
+    page that puts their sheets side by side.
     """
 
     adapter: int
@@ -71,6 +72,7 @@ class Update:
     size_delta: int | None
     about: bool
     rights: tuple[dict[str, Any], ...]
+    compared: bool
     also: tuple[int, ...]
 
     @property
@@ -210,9 +212,7 @@ def _stored_here(version: Version, known: set[str]) -> bool:
     return not _announced(version).isdisjoint(known)
 
 
-def _update(
-    held: Version, offered: Version, line: str, also: Sequence[Version], rights: Outcomes
-) -> Update:
+def _update(held: Version, offered: Version, line: str, also: Sequence[Version], rights: Outcomes) -> Update:
     size, about = _offered_size(offered)
     base = offered.base_decided or offered.base_declared
     return Update(
@@ -228,6 +228,7 @@ def _update(
         size_delta=None if size is None else size - _held_size(held),
         about=about,
         rights=tuple(_rights(held, offered, rights)),
+        compared=_compared(held, offered, rights),
         also=tuple(version.pk for version in also),
     )
 
@@ -245,7 +246,7 @@ def _held_size(version: Version) -> int:
     return max((file.blob.size for file in version.files.all()), default=0)
 
 
-Outcomes = Mapping[int, Mapping[str, Any]]
+Outcomes = Mapping[int, dict[str, list[Any]]]
 """Terms profile -> what may be done under it, of those that have been decided."""
 
 
@@ -255,9 +256,14 @@ def _outcomes(versions: Sequence[Version]) -> Outcomes:
     return dict(ProfileOutcomes.objects.filter(pk__in=profiles).values_list("pk", "outcomes"))
 
 
+def _compared(held: Version, offered: Version, rows: Outcomes) -> bool:
+    before, after = held.terms_profile_id, offered.terms_profile_id
+    return before is not None and (before == after or (before in rows and after in rows))
+
+
 def _rights(held: Version, offered: Version, rows: Outcomes) -> list[dict[str, Any]]:
     """What may be done with the offered version that may not with the held one, and the other way round."""
     before, after = held.terms_profile_id, offered.terms_profile_id
-    if before == after or before not in rows or after not in rows:
+    if before is None or after is None or before == after or not _compared(held, offered, rows):
         return []
     return [each.as_dict() for each in differences(rows[before], rows[after])]

@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from catalog.pages.sync_words import every
 from registry import jobs
+from registry.basis import current_basis
+from registry.history import follow_basis
 from registry.models import (
     IgnoredUpdate,
     Job,
@@ -151,10 +153,12 @@ def test_pausing_running_and_forgetting(desk: Client) -> None:
 def test_an_update_shows_both_versions_the_size_and_the_rights(desk: Client) -> None:
     held = make_adapter("Ink Lines", flags=OPEN_FLAGS)
     newer = _newer(held, flags=CLOSED_FLAGS)
-    # The outcomes that are compared are those that the pages have asked for.
+    assert "is not decided yet" in desk.get("/updates/").content.decode()
     for version in (held, newer):
-        desk.get(f"/adapters/{held.adapter_id}/?version={version.pk}")
+        assert version.terms_profile
+        follow_basis(version.terms_profile, current_basis())
     page = desk.get("/updates/").content.decode()
+    assert "Sell images" in page
     assert "v1.0</span>" in page
     assert "v2.0</strong>" in page
     assert "+1.0\xa0MB" in page
