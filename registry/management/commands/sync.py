@@ -9,17 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from registry.management.actors import command_actor
+from registry.management.bars import progress_bars
 from registry.models import RunState, Subscription, SyncRun
 from registry.sync import terms_reread
 from registry.sync.report import run_report
@@ -61,16 +53,11 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is to be synced.")
 
     def _run(self, subscription: Subscription, *, wait: bool) -> SyncRun:
-        # Progress never touches stdout, where the result goes.
-        console = Console(stderr=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(
-            *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-        ) as bar:
-            task = bar.add_task(one_line(str(subscription), 60), total=None)
+        name = one_line(str(subscription), 60)
+        with progress_bars(name) as step:
 
             def show(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total or None)
+                step(done, total, name)
 
             run = sync(subscription, progress=show)
             while wait and run.state == RunState.STOPPED and run.error_code:
