@@ -1,16 +1,14 @@
-"""A base model in memory: the parts of a Stable Diffusion pipeline, its modules by name, and its
-environment.
+"""A base model in memory: the parts of a pipeline under diffusers' names for them, its modules by path, and
+the environment that renders.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 # Nothing here may ask the network, and this has to be said before the libraries are imported.
@@ -21,18 +19,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
-
-from inference.errors import BaseNotRenderable
-
-# A worker's log and a command's stdout are no place for progress bars of a tenth of a second.
-transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-PIPELINES = ("StableDiffusionPipeline",)
-"""Pipeline classes that the engine can drive (`_class_name` of model_index.json)."""
 
 ENGINE_EDITION = "1"
 """Part of every cell's key: raise it when the same inputs would give other pictures."""
@@ -40,13 +27,22 @@ ENGINE_EDITION = "1"
 
 @dataclass
 class LoadedBase:
-    """The parts of one base, ready to render. Weights stay on `device` in `dtype`, in evaluation mode."""
+    """The parts of one base, ready to render. Weights stay on `device` in `dtype` (the VAE in float32), in
+    evaluation mode.
+
+    `pipeline` is diffusers' class; `family` is whose layer names the denoiser has (`registry.weights`), and
+    `denoiser_name` the component that it is (unet or transformer). `text_encoders` and `tokenizers` are
+    numbered as in the pipeline: text_encoder, text_encoder_2, text_encoder_3, and tokenizer, tokenizer_2 ...
+    """
 
     # diffusers and transformers describe their types too loosely to be checked: an Any is honest.
-    unet: Any
+    pipeline: str
+    family: str
+    denoiser_name: str
+    denoiser: Any
     vae: Any
-    text_encoder: Any
-    tokenizer: CLIPTokenizer
+    text_encoders: dict[str, Any]
+    tokenizers: dict[str, Any]
     scheduler_config: Mapping[str, Any]
     device: torch.device
     dtype: torch.dtype
@@ -56,13 +52,13 @@ class LoadedBase:
         # component -> path -> module; only modules with a weight of their own can be patched.
         self.modules = {
             component: {path: module for path, module in part.named_modules() if _has_weight(module)}
-            for component, part in (("unet", self.unet), ("text_encoder", self.text_encoder))
+            for component, part in {self.denoiser_name: self.denoiser, **self.text_encoders}.items()
         }
 
     @property
     def latent_channels(self) -> int:
         """Channels of a latent."""
-        return int(self.unet.config.in_channels)
+        return int(self.vae.config.latent_channels)
 
     @property
     def latent_factor(self) -> int:
@@ -79,41 +75,6 @@ def choose_device() -> tuple[torch.device, torch.dtype]:
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.bfloat16
     return torch.device("cpu"), torch.float32
-
-
-def load_base(folder: Path) -> LoadedBase:
-    """The base in a local diffusers folder.
-
-    Raises BaseNotRenderable when it is not one the engine can drive.
-    """
-    index = folder / "model_index.json"
-    try:
-        name = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
-        scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BaseNotRenderable(f"{folder.name} is no diffusers pipeline folder ({error}).") from None
-    if name not in PIPELINES:
-        raise BaseNotRenderable(f"The engine cannot drive a {name}; it knows {', '.join(PIPELINES)}.")
-    device, dtype = choose_device()
-    parts: dict[str, Any] = {
-        "unet": UNet2DConditionModel,
-        "vae": AutoencoderKL,
-        "text_encoder": CLIPTextModel,
-    }
-    # A VAE overflows in half precision; it is a small part of the time, so it stays in float32.
-    dtypes = {"unet": dtype, "vae": torch.float32, "text_encoder": dtype}
-    try:
-        loaded = {
-            name: cls.from_pretrained(folder, subfolder=name, local_files_only=True, torch_dtype=dtypes[name])
-            for name, cls in parts.items()
-        }
-        tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        first_line = str(error).strip().splitlines()[0][:200]
-        raise BaseNotRenderable(f"{folder.name} does not load: {first_line}") from None
-    for part in loaded.values():
-        part.to(device).eval().requires_grad_(False)
-    return LoadedBase(**loaded, tokenizer=tokenizer, scheduler_config=scheduler, device=device, dtype=dtype)
 
 
 def environment(base: LoadedBase) -> dict[str, str]:

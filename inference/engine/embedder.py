@@ -35,7 +35,7 @@ class Embedder:
     def _tokens(self, text: str) -> Tokens:
         found: Tokens = []
         for piece in parse_emphasis(text):
-            ids = self._base.tokenizer(
+            ids = self._base.tokenizers["tokenizer"](
                 piece.text, add_special_tokens=False, truncation=False, verbose=False
             ).input_ids
             found += [(token, piece.weight) for token in ids]
@@ -43,7 +43,7 @@ class Embedder:
 
     def _encode(self, lines: Sequence[Tokens]) -> Tensor:
         """One chunk of every text, `[batch, 77, width]`."""
-        tokenizer = self._base.tokenizer
+        tokenizer = self._base.tokenizers["tokenizer"]
         start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
         ids, weights = [], []
         for line in lines:
@@ -52,7 +52,7 @@ class Embedder:
             # training.
             ids.append([start, *(token for token, _ in line), end, *[pad] * fill])
             weights.append([1.0, *(weight for _, weight in line), 1.0, *[1.0] * fill])
-        states: Tensor = self._base.text_encoder(
+        states: Tensor = self._base.text_encoders["text_encoder"](
             torch.tensor(ids, device=self._base.device)
         ).last_hidden_state
         factors = torch.tensor(weights, device=states.device, dtype=torch.float32)

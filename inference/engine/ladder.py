@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from inference.engine.base import LoadedBase, environment, load_base, set_threads
+from inference.engine.base import LoadedBase, environment, set_threads
 from inference.engine.embedder import Embedder
+from inference.engine.loading import load_base
 from inference.engine.patcher import FittedAdapter, WeightOf, WeightPatcher
 from inference.engine.sampling import Picture, decode, denoise, make_scheduler, noise
 
@@ -36,7 +37,7 @@ class Engine:
 
     def __init__(self, base: LoadedBase) -> None:
         self.base = base
-        self.patcher = WeightPatcher(base.modules)
+        self.patcher = WeightPatcher(base.modules, base.family)
         self.environment = environment(base)
         self._embedder = Embedder(base)
 

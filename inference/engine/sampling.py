@@ -80,7 +80,7 @@ def denoise(
     latents = latents * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         doubled = scheduler.scale_model_input(torch.cat([latents, latents]), timestep)
-        predicted = base.unet(
+        predicted = base.denoiser(
             doubled.to(base.dtype), timestep, encoder_hidden_states=embeddings, return_dict=False
         )[0]
         without, with_prompt = predicted.to(torch.float32).chunk(2)

@@ -29,8 +29,11 @@ def tiny_families() -> Callable[[str], Any]:
 
     @cache
     def build(family: str) -> Any:
+        import torch
+
         from tests.inference.tiny_families import tiny_pipeline_of
 
+        torch.set_num_threads(1)
         return tiny_pipeline_of(family)
 
     return build
@@ -48,7 +51,11 @@ def engine(_loaded_engine: Engine) -> Iterator[Engine]:
     """The tiny base in memory. A test that leaves one weight changed fails here, not in the next test."""
     import torch
 
-    parts = (_loaded_engine.base.unet, _loaded_engine.base.text_encoder, _loaded_engine.base.vae)
+    parts = (
+        _loaded_engine.base.denoiser,
+        _loaded_engine.base.text_encoders["text_encoder"],
+        _loaded_engine.base.vae,
+    )
     before = [parameter.clone() for part in parts for parameter in part.parameters()]
     yield _loaded_engine
     after = [parameter for part in parts for parameter in part.parameters()]

@@ -157,7 +157,7 @@ def test_the_prediction_type_of_the_base_reaches_the_sampler(engine: Engine) -> 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"_class_name": "FluxPipeline"}', "not json"])
 def test_a_folder_that_is_no_known_pipeline_is_refused(tmp_path: Path, content: str | None) -> None:
-    from inference.engine.base import load_base
+    from inference.engine.loading import load_base
 
     if content is not None:
         (tmp_path / "model_index.json").write_text(content)
@@ -170,7 +170,7 @@ def test_a_folder_that_is_no_known_pipeline_is_refused(tmp_path: Path, content: 
 def test_a_folder_with_a_missing_part_is_refused_in_one_line(tiny_base: Path, tmp_path: Path) -> None:
     import shutil
 
-    from inference.engine.base import load_base
+    from inference.engine.loading import load_base
 
     broken = tmp_path / "broken"
     shutil.copytree(tiny_base, broken)

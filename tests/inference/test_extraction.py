@@ -103,7 +103,7 @@ def test_a_change_of_known_rank_comes_back(
 def test_the_patcher_makes_the_fine_tune_of_it_within_the_printed_error(
     tiny_base: Path, fine_tune: tuple[Path, dict[str, Floats]], tmp_path: Path
 ) -> None:
-    from inference.engine.base import load_base
+    from inference.engine.loading import load_base
     from inference.engine.patcher import WeightPatcher
 
     checkpoint, _ = fine_tune
@@ -111,7 +111,7 @@ def test_the_patcher_makes_the_fine_tune_of_it_within_the_printed_error(
     base, target = load_base(tiny_base), load_base(checkpoint)
 
     def weights(model: Any) -> Iterator[Tensor]:
-        for part in (model.unet, model.text_encoder):
+        for part in (model.denoiser, *model.text_encoders.values()):
             yield from (parameter.detach().double().clone() for parameter in part.parameters())
 
     plain, wanted = list(weights(base)), list(weights(target))

@@ -41,7 +41,9 @@ ALGORITHMS: dict[str, Callable[[], Sample]] = {
 
 def weight_of(engine: Engine, tensors: ModuleTensors) -> Any:
     """The base's parameter that a module changes."""
-    part = {"unet": engine.base.unet, "text_encoder": engine.base.text_encoder}[tensors.component]
+    part = {"unet": engine.base.denoiser, "text_encoder": engine.base.text_encoders["text_encoder"]}[
+        tensors.component
+    ]
     return part.get_submodule(tensors.path.removeprefix("text_model.")).weight
 
 
@@ -72,7 +74,7 @@ def test_dora_moves_the_weight_along_the_line_to_its_renormed_self(
 ) -> None:
     from inference.engine.ladder import everywhere
 
-    weight = engine.base.unet.get_submodule(LINEAR).weight
+    weight = engine.base.denoiser.get_submodule(LINEAR).weight
     before = weight.detach().clone()
     sample = adapters.dora(before.numpy(), by_output=by_output)
     with engine.patcher.applied([(engine.patcher.fit(as_file(sample)), everywhere(strength))]):
@@ -82,7 +84,7 @@ def test_dora_moves_the_weight_along_the_line_to_its_renormed_self(
 def test_a_dora_scale_equal_to_the_rows_norms_changes_nothing(engine: Engine) -> None:
     from inference.engine.ladder import everywhere
 
-    weight = engine.base.unet.get_submodule(LINEAR).weight
+    weight = engine.base.denoiser.get_submodule(LINEAR).weight
     norms = weight.detach().norm(dim=1).numpy()
     factors = {"up": np.zeros((8, 4), np.float32), "down": random_floats(1, 4, 16), "dora_scale": norms}
     fitted = engine.patcher.fit({"m": adapters.module(LINEAR, "lora", factors, 4.0)})
@@ -95,7 +97,7 @@ def test_two_adapters_add_up(engine: Engine) -> None:
     from inference.engine.ladder import everywhere
 
     first, second = adapters.lora(seed=1), adapters.loha()
-    fit, weight = engine.patcher.fit, engine.base.unet.get_submodule(LINEAR).weight
+    fit, weight = engine.patcher.fit, engine.base.denoiser.get_submodule(LINEAR).weight
     before = weight.detach().double().numpy().copy()
     both = [(fit(as_file(first)), everywhere(0.8)), (fit(as_file(second)), everywhere(-0.5))]
     with engine.patcher.applied(both):
@@ -105,11 +107,11 @@ def test_two_adapters_add_up(engine: Engine) -> None:
 def test_each_module_can_have_its_own_weight(engine: Engine) -> None:
     linear, projection = adapters.lora(), adapters.lora(PROJECTION)
     fitted = engine.patcher.fit(as_file(linear, projection))
-    layer = engine.base.unet.get_submodule(PROJECTION).weight
+    layer = engine.base.denoiser.get_submodule(PROJECTION).weight
     untouched = layer.detach().clone()
     with engine.patcher.applied([(fitted, lambda component, path: 0.0 if path == PROJECTION else 1.0)]):
         assert layer.equal(untouched)
-        assert not engine.base.unet.get_submodule(LINEAR).weight.equal(untouched)
+        assert not engine.base.denoiser.get_submodule(LINEAR).weight.equal(untouched)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,13 +132,13 @@ def test_any_ladder_of_weights_ends_where_it_began(engine: Engine, weights: list
 def test_half_precision_is_restored_to_the_bit_too(tiny_base: Any, dtype: str) -> None:
     import torch
 
-    from inference.engine.base import load_base
     from inference.engine.ladder import everywhere
+    from inference.engine.loading import load_base
     from inference.engine.patcher import WeightPatcher
 
     base = load_base(tiny_base)
-    base.unet.to(getattr(torch, dtype))
-    weight = base.unet.get_submodule(LINEAR).weight
+    base.denoiser.to(getattr(torch, dtype))
+    weight = base.denoiser.get_submodule(LINEAR).weight
     before = weight.detach().clone()
     patcher = WeightPatcher(base.modules)
     fitted = patcher.fit(as_file(adapters.lora()))
@@ -150,7 +152,7 @@ def test_the_base_is_restored_when_rendering_breaks(engine: Engine) -> None:
     from inference.engine.ladder import everywhere
 
     fitted = engine.patcher.fit(as_file(adapters.lora()))
-    weight = engine.base.unet.get_submodule(LINEAR).weight
+    weight = engine.base.denoiser.get_submodule(LINEAR).weight
     before = weight.detach().clone()
     with pytest.raises(ZeroDivisionError), engine.patcher.applied([(fitted, everywhere(1.0))]):
         raise ZeroDivisionError
@@ -220,7 +222,7 @@ def test_diffusers_agrees_where_diffusers_is_right(engine: Engine) -> None:
     paths = [f"{BLOCK}.attn{n}.{name}" for n in (1, 2) for name in ("to_q", "to_out.0")]
     modules, state = {}, {}
     for number, path in enumerate(paths):
-        size_out, size_in = engine.base.unet.get_submodule(path).weight.shape
+        size_out, size_in = engine.base.denoiser.get_submodule(path).weight.shape
         up, down = random_floats(number, size_out, 4), random_floats(number + 50, 4, size_in)
         modules[path] = adapters.module(path, "lora", {"up": up, "down": down})
         state[f"unet.{path}.lora_A.weight"] = torch.tensor(down)
@@ -233,7 +235,7 @@ def test_diffusers_agrees_where_diffusers_is_right(engine: Engine) -> None:
     with torch.inference_mode():
         expected = theirs.unet(sample, 500, encoder_hidden_states=text).sample
         with engine.patcher.applied([(engine.patcher.fit(modules), everywhere(0.6))]):
-            ours = engine.base.unet(sample, 500, encoder_hidden_states=text).sample
-        plain = engine.base.unet(sample, 500, encoder_hidden_states=text).sample
+            ours = engine.base.denoiser(sample, 500, encoder_hidden_states=text).sample
+        plain = engine.base.denoiser(sample, 500, encoder_hidden_states=text).sample
     assert torch.allclose(ours, expected, atol=1e-5)
     assert not torch.allclose(ours, plain, atol=1e-3)
