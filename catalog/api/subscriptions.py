@@ -45,7 +45,8 @@ class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
 class SubscriptionAsked(serializers.Serializer[Any]):
     """What is to be followed; asked for again, its settings are changed."""
 
-    source = serializers.ChoiceField(choices=Source.choices)
+    # The framework has an attribute of this name, too; on a serializer nothing reads it.
+    source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]
     kind = serializers.ChoiceField(choices=SubscriptionKind.choices)
     target = serializers.CharField(max_length=500)
     title = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)

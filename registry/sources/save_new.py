@@ -130,7 +130,7 @@ def _adapters(listings: Sequence[Listing]) -> dict[str, Adapter]:
     rows = [
         Adapter(
             source=listing.source,
-            source_key=listing.source_key,
+            source_key=listing.source_key or "",
             **values_of(listing, creators.get((listing.source, listing.creator))),
         )
         for listing in listings
@@ -153,7 +153,7 @@ def _bases(listings: Sequence[Listing]) -> dict[tuple[str, str], BaseModel | Non
 def _version(adapter: Adapter, listed: ListedVersion, base: BaseModel | None) -> Version:
     facts = {name: value for name, value in facts_of(listed, []).items() if value}
     values: dict[str, Any] = {"name": listed.name} | facts
-    return Version(adapter=adapter, source_key=listed.source_key, base_declared=base, **values)
+    return Version(adapter=adapter, source_key=listed.source_key or "", base_declared=base, **values)
 
 
 def _snapshots(new: Sequence[_New]) -> dict[RawDocument, Snapshot]:

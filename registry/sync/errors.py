@@ -9,7 +9,6 @@ class SyncError(KuraError):
     """Base of everything that can go wrong with a sync."""
 
     code = "sync_error"
-    next_step = "The message says what to use instead."
 
 
 class SubscriptionNotFound(SyncError):

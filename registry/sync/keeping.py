@@ -77,9 +77,7 @@ def keep_all_new(listings: Sequence[Listing], *, actor: str, run: SyncRun) -> in
     return sum(len(versions) for versions in made.values())
 
 
-def _remember_new(
-    listings: Sequence[Listing], made: Mapping[str, Sequence[Version]], run: SyncRun
-) -> None:
+def _remember_new(listings: Sequence[Listing], made: Mapping[str, Sequence[Version]], run: SyncRun) -> None:
     """`remember` for adapters that were just made, of which nothing is remembered yet."""
     now = timezone.now()
     UpstreamItem.objects.bulk_create(

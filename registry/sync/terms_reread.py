@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from registry import jobs
@@ -55,11 +55,8 @@ def due(now: datetime | None = None, limit: int = 1000) -> list[UpstreamItem]:
 
     Everything that came from an upstream is among them, also what was taken in by itself.
     """
-    _remember_others()
-    before = (now or timezone.now()) - timedelta(days=settings.TERMS_REREAD_DAYS)
     held = File.objects.filter(version__adapter=OuterRef("adapter"))
-    rows = UpstreamItem.objects.filter(read__lt=before, source__in=CLIENTS).exclude(adapter=None)
-    ordered = rows.annotate(held=Exists(held)).order_by("-held", "read", "pk")
+    ordered = _old(now or timezone.now()).annotate(held=Exists(held)).order_by("-held", "read", "pk")
     return list(ordered.select_related("adapter")[:limit])
 
 
@@ -101,9 +98,15 @@ def reread(
 
 def request_reread() -> Job | None:
     """Let a worker ask for what is due; None where nothing is. Called again and again by the scheduler."""
-    if not due(limit=1):
+    if not _old(timezone.now()).exists():
         return None
     return jobs.enqueue(REREAD_JOB, _KEY, again=True)
+
+
+def _old(now: datetime) -> QuerySet[UpstreamItem]:
+    _remember_others()
+    before = now - timedelta(days=settings.TERMS_REREAD_DAYS)
+    return UpstreamItem.objects.filter(read__lt=before, source__in=CLIENTS).exclude(adapter=None)
 
 
 def _remember_others() -> None:
