@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import decide, digests, fetch, inspect, lineage, rescan, statistics, triage
+from benchmarks import decide, digests, fetch, inspect, lineage, rescan, statistics, sync, triage
 from benchmarks.harness import Row, report
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "lineage": lineage.run,
     "rescan": rescan.run,
     "statistics": statistics.run,
+    "sync": sync.run,
     "triage": triage.run,
 }
 
