@@ -17,6 +17,7 @@ from registry.analysis import ANALYZE_JOB
 from registry.intake import FETCH_JOB
 from registry.recheck import RECHECK_JOB
 from registry.sync.subscriptions import SYNC_JOB
+from registry.sync.terms_reread import REREAD_JOB
 
 INGEST_JOB: Final = "registry.ingest"
 
@@ -28,6 +29,7 @@ KINDS: Final[dict[str, str | Promise]] = {
     RECHECK_JOB: gettext_lazy("Decide anew"),
     RENDER_JOB: gettext_lazy("Render sheet"),
     CONVERT_JOB: gettext_lazy("Convert"),
+    REREAD_JOB: gettext_lazy("Read terms again"),
 }
 
 STAGES: Final[dict[str, str | Promise]] = {
