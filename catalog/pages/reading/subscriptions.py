@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,13 +93,13 @@ def choices() -> Mapping[str, list[tuple[str, str]]]:
     return {
         str(Source(source).label): [
             (f"{source}:{kind}", str(SubscriptionKind(kind).label))
-            for kind in sorted(client.kinds, key=lambda kind: KIND_ORDER.index(kind))
+            for kind in sorted(client.kinds, key=lambda kind: KIND_ORDER.index(SubscriptionKind(kind)))
         ]
         for source, client in CLIENTS.items()
     }
 
 
-def _jobs(rows: list[Subscription]) -> dict[int, Job]:
+def _jobs(rows: Sequence[Subscription]) -> dict[int, Job]:
     """Subscription id -> its job, if it ever had one."""
     keys = {f"subscription:{row.pk}": row.pk for row in rows}
     return {keys[job.key]: job for job in Job.objects.filter(kind=SYNC_JOB, key__in=keys)}
