@@ -47,6 +47,13 @@ class NonFiniteAdapter(SheetRefused):
     next_step = "The file is damaged; ask its author for another."
 
 
+class BadPromptTag(SheetRefused):
+    """A `<lora:...>` tag in a prompt asks for something that is not to be understood, or not done here."""
+
+    code = "bad_prompt_tag"
+    next_step = "Write <lora:name:weight>, <lora:name:te:unet> or <lora:name:weight:lbw=...>."
+
+
 class NoBaseWeights(SheetRefused):
     """No base model of this family has weights to render with."""
 

@@ -13,7 +13,8 @@ from demo.training.cards import PAPERS, Paper
 from demo.training.gate import GUIDANCE, STEPS, sheet
 from demo.training.papers import save_sample
 from demo.training.recipes import RECIPES, Recipe
-from inference.engine.ladder import Engine, Sampling, everywhere
+from inference.engine.block_weights import everywhere
+from inference.engine.ladder import Engine, Sampling
 
 WEIGHTS = (0.0, 0.4, 0.6, 0.8, 1.0, 1.4)
 PROMPTS = (

@@ -8,7 +8,7 @@ a time, so that no more than its change is in memory beside the base.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.engine import deltas, relative
+from inference.engine.block_weights import WeightOf
 from inference.engine.fitting import FittedAdapter, Modules, Place, Target, fit
 from inference.engine.kept import KeptWeights, kept_weights
 from inference.errors import NonFiniteAdapter, UnsupportedAdapter, WrongBase
@@ -24,9 +25,6 @@ from registry.weights.errors import UnsupportedChange
 from registry.weights.loading import ModuleTensors, load_adapter
 
 __all__ = ["FittedAdapter", "WeightOf", "WeightPatcher"]
-
-WeightOf = Callable[[str, str], float]
-"""(component, path of the base's layer) -> weight: one number for all, or another one for each block."""
 
 
 @dataclass(slots=True)

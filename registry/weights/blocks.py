@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from .layer_table import template
 from .modules import ModuleFacts
+from .unet_names import flatten
 
 _UNET = re.compile(
     r"(?:(down|up)_blocks\.([0-9]{1,4})|mid_block)\.(attentions|resnets|downsamplers|upsamplers)\.([0-9]{1,4})\."
@@ -50,13 +51,31 @@ def block_of(module: ModuleFacts, family: str) -> str | None:
     if where.component == "unet":
         return _unet_block(where.path)
     if family in _FLUX_FAMILIES:
-        if match := _FLUX.match(where.flat):
-            return f"{'S' if match[1].startswith('single') else 'D'}{int(match[2][:9]):02}"
-        if where.flat.startswith(("final_layer", "proj_out", "norm_out")):
-            return "OUT"
-        return "IN" if "_in_" in f"{where.flat}_" or where.flat.endswith("embedder") else None
+        return _flux_block(where.flat)
     bare, numbers = template(where.flat)
     return f"{bare.partition('_#')[0]}.{numbers[0]}" if numbers else None
+
+
+def element_of(component: str, path: str, family: str) -> str | None:
+    """The element of LoRA Block Weight that holds a layer of a base model, by diffusers' names; None for one
+    in no block, and for families that have no layout.
+    """
+    if component.startswith("text_encoder"):
+        if family in _FLUX_FAMILIES:
+            return "CLIP" if component == "text_encoder" else "T5"
+        return "BASE"
+    if component == "unet":
+        return _unet_block(path)
+    return _flux_block(flatten(path)) if family in _FLUX_FAMILIES else None
+
+
+def _flux_block(flat: str) -> str | None:
+    if match := _FLUX.match(flat):
+        return f"{'S' if match[1].startswith('single') else 'D'}{int(match[2][:9]):02}"
+    if flat.startswith(("final_layer", "proj_out", "norm_out")):
+        return "OUT"
+    # diffusers' embedders are what the repository calls img_in, txt_in, time_in, vector_in and guidance_in.
+    return "IN" if "_in_" in f"{flat}_" or flat.endswith("embedder") or "text_embed_" in flat else None
 
 
 def _unet_block(path: str) -> str | None:

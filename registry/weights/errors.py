@@ -241,6 +241,13 @@ class UnmatchedKeys(WeightsError):
     next_step = "Convert the file to a known dialect, or report its trainer."
 
 
+class BadBlockWeights(WeightsError):
+    """Block weights that fit no layout of LoRA Block Weight, or not this family's."""
+
+    code = "bad_block_weights"
+    next_step = "Give a preset's name, or as many numbers as a layout of the family has."
+
+
 class NothingToSketch(WeightsError):
     """No module of the adapter changes anything that a lineage sketch can hold."""
 
