@@ -240,7 +240,7 @@ def _other_bytes(offer: OfferedFile, facts: Mapping[str, Any]) -> bool:
     if offer.state == OfferState.STORED:
         return False
     # What could not be had may be had by now.
-    return offer.requires != facts["requires"] or offer.url != facts["url"]
+    return bool(offer.requires != facts["requires"] or offer.url != facts["url"])
 
 
 def _offer_anew(offer: OfferedFile) -> None:
