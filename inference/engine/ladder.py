@@ -5,19 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from inference.engine.base import LoadedBase, environment, set_threads
-from inference.engine.embedder import Embedder
-from inference.engine.loading import load_base
-from inference.engine.patcher import FittedAdapter, WeightOf, WeightPatcher
-from inference.engine.sampling import Picture, decode, denoise, make_scheduler, noise
+from inference.engine.block_weights import WeightOf, everywhere
+from inference.engine.decoding import Picture, decode, encode, pictures
+from inference.engine.families import family_of
+from inference.engine.loading import load_base, load_vae
+from inference.engine.patcher import FittedAdapter, WeightPatcher
+from inference.engine.sampling import RowNoise, Start, check_sampler, denoise
+from inference.errors import BaseNotRenderable, SamplingDoesNotFit
+
+
+@dataclass(frozen=True, slots=True)
+class Hires:
+    """A second pass at `scale` times the size: the picture is enlarged and its last `strength` of `steps`
+    done again, which adds the detail that enlarging cannot.
+    """
+
+    scale: float
+    steps: int
+    strength: float
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the pictures of a batch are sampled; sizes in pixels."""
+    """How the pictures of a batch are sampled; sizes in pixels.
+
+    `sampler` is one of `sampling.SAMPLERS`; `cfg` is the guidance, for FLUX.1 the one that is distilled into
+    it. `clip_skip` counts as practitioners do: 1 is the layer that the family was made for. `vae` is the
+    folder of a VAE to decode with instead of the base's, "" for its own.
+    """
 
     steps: int
     cfg: float
@@ -25,11 +47,9 @@ class Sampling:
     height: int
     sampler: str
     negative: str
-
-
-def everywhere(weight: float) -> WeightOf:
-    """The same weight for every module."""
-    return lambda component, path: weight
+    clip_skip: int = 1
+    hires: Hires | None = None
+    vae: str = ""
 
 
 class Engine:
@@ -37,18 +57,19 @@ class Engine:
 
     def __init__(self, base: LoadedBase) -> None:
         self.base = base
+        self.family = family_of(base)
         self.patcher = WeightPatcher(base.modules, base.family)
         self.environment = environment(base)
-        self._embedder = Embedder(base)
+        self._other_vae: tuple[str, Any] | None = None
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int = 0) -> Engine:
+    def load(cls, folder: Path, *, threads: int = 0, dtype: str = "", vae: Path | None = None) -> Engine:
         """The engine of a base in a local folder; 0 threads leaves torch its own choice.
 
-        Raises BaseNotRenderable.
+        `dtype` and `vae` as in `load_base`. Raises BaseNotRenderable.
         """
         set_threads(threads)
-        return cls(load_base(folder))
+        return cls(load_base(folder, dtype=dtype, vae=vae))
 
     def load_adapter(self, path: Path) -> FittedAdapter:
         """The adapter in a safetensors file, fitted to the base.
@@ -56,6 +77,25 @@ class Engine:
         Raises a SheetRefused, or an error of the reader.
         """
         return self.patcher.load(path)
+
+    def check(self, how: Sampling) -> None:
+        """Raise SamplingDoesNotFit when the base cannot be sampled so, before any pixel."""
+        check_sampler(how.sampler, self.family, self.base.scheduler_config)
+        grid = self.family.grid
+        if how.width % grid or how.height % grid or min(how.width, how.height) < grid:
+            raise SamplingDoesNotFit(
+                f"{how.width} x {how.height} pixels do not fit: this base needs multiples of {grid}."
+            )
+        if how.steps < 1 or how.clip_skip < 1:
+            raise SamplingDoesNotFit("Steps and clip skip are at least 1.")
+        if how.negative and not self.family.takes_negative:
+            raise SamplingDoesNotFit("This base has no negative prompt; its guidance is built in.")
+        if how.hires is not None and not (
+            1 < how.hires.scale and how.hires.strength <= 1 and int(how.hires.steps * how.hires.strength) >= 1
+        ):
+            raise SamplingDoesNotFit(
+                "A second pass enlarges (scale above 1) and takes at least one step (steps times strength)."
+            )
 
     def render(
         self,
@@ -65,8 +105,9 @@ class Engine:
         adapters: Sequence[tuple[FittedAdapter, WeightOf]] = (),
     ) -> list[Picture]:
         """One batch: picture i shows texts[i] from the noise of seeds[i], all adapters applied at their
-        weights.
+        weights. Raises SamplingDoesNotFit.
         """
+        self.check(how)
         with self.patcher.applied(adapters):
             return self._sample(texts, seeds, how)
 
@@ -82,16 +123,53 @@ class Engine:
         """The weight-0 control: the adapter is applied at 1.0, taken out again, and the batch rendered as
         the base is.
         """
+        self.check(how)
         with self.patcher.applied([(adapter, everywhere(1.0))]):
             pass
         return self._sample(texts, seeds, how)
 
     @torch.inference_mode()
     def _sample(self, texts: Sequence[str], seeds: Sequence[int], how: Sampling) -> list[Picture]:
-        base, factor = self.base, self.base.latent_factor
-        # Both halves go through one call, so they are padded to the same number of chunks.
-        embeddings = self._embedder.embed([how.negative] * len(texts) + list(texts))
-        shape = (base.latent_channels, how.height // factor, how.width // factor)
-        latents = noise(seeds, shape).to(base.device)
-        scheduler = make_scheduler(how.sampler, base.scheduler_config)
-        return decode(base, denoise(base, scheduler, embeddings, latents, how.steps, how.cfg))
+        conditioning = self.family.embed(texts, how.negative, how.cfg, how.clip_skip)
+        rows, vae = RowNoise(seeds), self._vae(how.vae)
+
+        def run(width: int, height: int, steps: int, start: Start | None = None) -> Tensor:
+            factor = self.base.latent_factor
+            return denoise(
+                self.family,
+                how.sampler,
+                self.base.scheduler_config,
+                conditioning,
+                rows,
+                (self.base.latent_channels, height // factor, width // factor),
+                steps,
+                device=self.base.device,
+                start=start,
+            )
+
+        decoded = decode(vae, run(how.width, how.height, how.steps))
+        if how.hires is not None:
+            width, height = (self._enlarged(side, how.hires.scale) for side in (how.width, how.height))
+            # In pixels: enlarged latents need so many steps again that little of the picture stays.
+            larger = functional.interpolate(decoded, (height, width), mode="bicubic", antialias=True)
+            start = Start(encode(vae, larger.clamp(-1, 1)), how.hires.strength)
+            decoded = decode(vae, run(width, height, how.hires.steps, start))
+        return pictures(decoded)
+
+    def _enlarged(self, side: int, scale: float) -> int:
+        return max(1, round(side * scale / self.family.grid)) * self.family.grid
+
+    def _vae(self, folder: str) -> Any:
+        """The base's VAE, or the one in the folder; of those the last one is kept."""
+        if not folder:
+            return self.base.vae
+        if self._other_vae is None or self._other_vae[0] != folder:
+            self._other_vae = None
+            vae, own = load_vae(Path(folder)), self.base.vae
+            if (vae.config.latent_channels, len(vae.config.block_out_channels)) != (
+                own.config.latent_channels,
+                len(own.config.block_out_channels),
+            ):
+                raise BaseNotRenderable(f"The VAE {Path(folder).name} is made for other latents.")
+            self._other_vae = (folder, vae.to(self.base.device).eval().requires_grad_(False))
+        return self._other_vae[1]

@@ -118,7 +118,7 @@ def test_a_row_depends_on_its_own_seed_only(engine: Engine, how: Sampling) -> No
 
 
 def test_two_adapters_can_be_shown_at_once(engine: Engine, how: Sampling) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     first = engine.patcher.fit({"m": adapters.lora(seed=1).tensors})
     second = engine.patcher.fit({"m": adapters.lora(adapters.PROJECTION, seed=5).tensors})

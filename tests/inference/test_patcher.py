@@ -54,7 +54,7 @@ def as_file(*samples: Sample) -> dict[str, ModuleTensors]:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_patched_weight_is_the_truth_of_its_algorithm(engine: Engine, name: str) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     sample = ALGORITHMS[name]()
     weight = weight_of(engine, sample.tensors)
@@ -72,7 +72,7 @@ def test_the_patched_weight_is_the_truth_of_its_algorithm(engine: Engine, name: 
 def test_dora_moves_the_weight_along_the_line_to_its_renormed_self(
     engine: Engine, by_output: bool, strength: float
 ) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     weight = engine.base.denoiser.get_submodule(LINEAR).weight
     before = weight.detach().clone()
@@ -82,7 +82,7 @@ def test_dora_moves_the_weight_along_the_line_to_its_renormed_self(
 
 
 def test_a_dora_scale_equal_to_the_rows_norms_changes_nothing(engine: Engine) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     weight = engine.base.denoiser.get_submodule(LINEAR).weight
     norms = weight.detach().norm(dim=1).numpy()
@@ -94,7 +94,7 @@ def test_a_dora_scale_equal_to_the_rows_norms_changes_nothing(engine: Engine) ->
 
 
 def test_two_adapters_add_up(engine: Engine) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     first, second = adapters.lora(seed=1), adapters.loha()
     fit, weight = engine.patcher.fit, engine.base.denoiser.get_submodule(LINEAR).weight
@@ -117,7 +117,7 @@ def test_each_module_can_have_its_own_weight(engine: Engine) -> None:
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(weights=st.lists(st.floats(-4, 4), min_size=1, max_size=6))
 def test_any_ladder_of_weights_ends_where_it_began(engine: Engine, weights: list[float]) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     samples = (adapters.lora(), adapters.locon(), adapters.lora(TEXT, component="text_encoder"))
     fitted = engine.patcher.fit(as_file(*samples))
@@ -132,7 +132,7 @@ def test_any_ladder_of_weights_ends_where_it_began(engine: Engine, weights: list
 def test_half_precision_is_restored_to_the_bit_too(tiny_base: Any, dtype: str) -> None:
     import torch
 
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
     from inference.engine.loading import load_base
     from inference.engine.patcher import WeightPatcher
 
@@ -149,7 +149,7 @@ def test_half_precision_is_restored_to_the_bit_too(tiny_base: Any, dtype: str) -
 
 
 def test_the_base_is_restored_when_rendering_breaks(engine: Engine) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     fitted = engine.patcher.fit(as_file(adapters.lora()))
     weight = engine.base.denoiser.get_submodule(LINEAR).weight
@@ -160,7 +160,7 @@ def test_the_base_is_restored_when_rendering_breaks(engine: Engine) -> None:
 
 
 def test_an_overflowing_change_is_refused_and_leaves_the_base_alone(engine: Engine) -> None:
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
 
     huge = {"up": np.full((8, 4), 1e30, np.float32), "down": np.full((4, 16), 1e30, np.float32)}
     good = adapters.lora(PROJECTION)
@@ -216,7 +216,7 @@ def test_diffusers_agrees_where_diffusers_is_right(engine: Engine) -> None:
     """A plain LoRA with one alpha for all modules is what diffusers loads correctly."""
     import torch
 
-    from inference.engine.ladder import everywhere
+    from inference.engine.block_weights import everywhere
     from tests.inference.tiny import tiny_pipeline
 
     paths = [f"{BLOCK}.attn{n}.{name}" for n in (1, 2) for name in ("to_q", "to_out.0")]
