@@ -17,7 +17,7 @@ from inference.recipes import Batch, Place, Recipe, Role, digest
 from registry.storage import open_blob, store_bytes
 
 if TYPE_CHECKING:
-    from inference.engine.sampling import Picture
+    from inference.engine.decoding import Picture
 
 Pixels = npt.NDArray[np.uint8]
 Inputs = dict[str, Any]

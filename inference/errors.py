@@ -68,6 +68,13 @@ class BaseNotRenderable(SheetRefused):
     next_step = "Point the base model's weights at a folder that diffusers can load."
 
 
+class SamplingDoesNotFit(SheetRefused):
+    """The base cannot be sampled as the recipe says: another kind of sampler, size or prompt."""
+
+    code = "sampling_does_not_fit"
+    next_step = "Change the recipe, or choose a base that it fits; docs/sheets.md has the samplers."
+
+
 class NoRecipe(SheetRefused):
     """No such recipe, or none for the family."""
 

@@ -1,64 +1,105 @@
-"""Prompts to embeddings: chunks of 75 tokens, emphasis, and equal lengths for the two halves of guidance."""
+"""Texts to embeddings by one text encoder: chunks of its length, emphasis, the layer that the family wants."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from inference.engine.base import LoadedBase
 from inference.engine.emphasis import parse_emphasis
 
-CHUNK = 75
-"""Prompt tokens per chunk; with the start and end token they fill CLIP's 77 positions."""
+CLIP_TOKENS = 77
+"""Positions of CLIP, its start and end token among them."""
 
 Tokens = list[tuple[int, float]]
 
 
-class Embedder:
-    """Turns texts into `[batch, 77 * chunks, width]` with the base's text encoder as it is at that moment.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`states` [batch, length * chunks, width]; `pooled` [batch, width] of the first chunk, None for T5."""
 
-    Nothing is cached: an adapter may have changed the text encoder, and encoding is a hundredth of a render.
+    states: Tensor
+    pooled: Tensor | None
+
+
+class TextEncoder:
+    """One text encoder of a base with its tokenizer.
+
+    Texts longer than `length` tokens take more chunks, each with a start (CLIP only) and an end token of its
+    own, as AUTOMATIC1111 does. Nothing is cached: an adapter may have changed the encoder, and encoding is a
+    hundredth of a render.
     """
 
-    def __init__(self, base: LoadedBase) -> None:
-        self._base = base
+    def __init__(self, model: Any, tokenizer: Any, *, length: int = CLIP_TOKENS) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        # T5 begins without a token of its own.
+        is_clip = "clip" in model.config.model_type
+        self._start = [tokenizer.bos_token_id] if is_clip else []
+        self._room = length - 1 - len(self._start)
 
-    def embed(self, texts: Sequence[str]) -> Tensor:
-        """Embeddings of all texts, each padded with empty chunks to the longest of them."""
-        tokens = [self._tokens(text) for text in texts]
-        chunks = max(1, *(-(-len(line) // CHUNK) for line in tokens))
-        parts = [self._encode([line[CHUNK * n : CHUNK * (n + 1)] for line in tokens]) for n in range(chunks)]
-        return torch.cat(parts, dim=1)
+    def chunks(self, texts: Sequence[str]) -> int:
+        """Chunks that the longest of the texts takes, at least one."""
+        return max(1, *(-(-len(self._tokens(text)) // self._room) for text in texts))
+
+    def encode(self, texts: Sequence[str], chunks: int, *, layer: int = 1, normed: bool = False) -> Encoded:
+        """The first `chunks` chunks of every text; shorter ones are padded with empty chunks.
+
+        `layer` counts from the end, 1 is the encoder's own output; another one passes through the encoder's
+        final norm only when `normed`.
+        """
+        lines = [self._tokens(text) for text in texts]
+        room = self._room
+        found = [
+            self._chunk([line[room * n : room * (n + 1)] for line in lines], layer, normed)
+            for n in range(chunks)
+        ]
+        return Encoded(torch.cat([chunk.states for chunk in found], dim=1), found[0].pooled)
 
     def _tokens(self, text: str) -> Tokens:
         found: Tokens = []
         for piece in parse_emphasis(text):
-            ids = self._base.tokenizers["tokenizer"](
+            ids = self._tokenizer(
                 piece.text, add_special_tokens=False, truncation=False, verbose=False
             ).input_ids
             found += [(token, piece.weight) for token in ids]
         return found
 
-    def _encode(self, lines: Sequence[Tokens]) -> Tensor:
-        """One chunk of every text, `[batch, 77, width]`."""
-        tokenizer = self._base.tokenizers["tokenizer"]
-        start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    def _chunk(self, lines: Sequence[Tokens], layer: int, normed: bool) -> Encoded:
+        """One chunk of every text."""
+        end, pad = self._tokenizer.eos_token_id, self._tokenizer.pad_token_id
         ids, weights = [], []
         for line in lines:
-            fill = CHUNK - len(line)
+            fill = self._room - len(line)
             # The end token follows the text and the padding follows it, so that a short prompt looks as in
             # training.
-            ids.append([start, *(token for token, _ in line), end, *[pad] * fill])
-            weights.append([1.0, *(weight for _, weight in line), 1.0, *[1.0] * fill])
-        states: Tensor = self._base.text_encoders["text_encoder"](
-            torch.tensor(ids, device=self._base.device)
-        ).last_hidden_state
+            ids.append([*self._start, *(token for token, _ in line), end, *[pad] * fill])
+            weights.append([*(1.0 for _ in self._start), *(weight for _, weight in line), 1.0, *[1.0] * fill])
+        output = self._model(torch.tensor(ids, device=self._model.device), output_hidden_states=layer != 1)
+        states = self._states(output, layer, normed)
         factors = torch.tensor(weights, device=states.device, dtype=torch.float32)
-        if bool((factors == 1).all()):
-            return states
-        return _emphasize(states, factors)
+        if not bool((factors == 1).all()):
+            states = _emphasize(states, factors)
+        return Encoded(states, _pooled(output))
+
+    def _states(self, output: Any, layer: int, normed: bool) -> Tensor:
+        if layer == 1:
+            own: Tensor = output.last_hidden_state
+            return own
+        # The list begins with the embeddings, before any layer.
+        states: Tensor = output.hidden_states[-min(layer, len(output.hidden_states) - 1)]
+        if normed:
+            norm = getattr(self._model, "text_model", self._model).final_layer_norm
+            states = norm(states)
+        return states
+
+
+def _pooled(output: Any) -> Tensor | None:
+    """What CLIP says of the whole text: projected where the model has a projection."""
+    pooled: Tensor | None = getattr(output, "text_embeds", None)
+    return getattr(output, "pooler_output", None) if pooled is None else pooled
 
 
 def _emphasize(states: Tensor, factors: Tensor) -> Tensor:

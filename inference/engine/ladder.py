@@ -91,7 +91,7 @@ class Engine:
         if how.negative and not self.family.takes_negative:
             raise SamplingDoesNotFit("This base has no negative prompt; its guidance is built in.")
         if how.hires is not None and not (
-            1 < how.hires.scale and how.hires.strength <= 1 and int(how.hires.steps * how.hires.strength) >= 1
+            how.hires.scale > 1 and how.hires.strength <= 1 and int(how.hires.steps * how.hires.strength) >= 1
         ):
             raise SamplingDoesNotFit(
                 "A second pass enlarges (scale above 1) and takes at least one step (steps times strength)."

@@ -170,15 +170,14 @@ def _family(pipeline: str, config: Any) -> str:
     if pipeline == "StableDiffusionXLPipeline":
         return "sdxl"
     if pipeline == "StableDiffusionPipeline":
-        # SD2's text encoder is OpenCLIP's, which is 1024 wide.
-        return "sd2" if config.cross_attention_dim == 1024 else "sd1"
+        return "sd2" if config.get("use_linear_projection") else "sd1"
     if config.get("dual_attention_layers"):
         return "sd35_medium"
     return "sd35_large" if config.get("qk_norm") else "sd3_medium"
 
 
 def _check(base: _base.LoadedBase, folder: Path) -> None:
-    """Refuse a denoiser that wants more than latents and text, such as inpainting's mask."""
+    """Refuse a base that wants more than noise and text, such as inpainting's mask."""
     channels = int(base.denoiser.config.in_channels)
     if base.pipeline == "FluxPipeline":
         channels //= 4
@@ -187,3 +186,7 @@ def _check(base: _base.LoadedBase, folder: Path) -> None:
             f"The denoiser of {folder.name} takes {channels} channels and its VAE gives "
             f"{base.latent_channels}: it is not made for text alone."
         )
+    if base.denoiser.config.get("time_cond_proj_dim"):
+        raise BaseNotRenderable(f"{folder.name} takes its guidance as an input, as LCM bases do.")
+    if str(base.scheduler_config.get("_class_name", "")).startswith("EDM"):
+        raise BaseNotRenderable(f"{folder.name} has EDM's noise schedule, which the samplers do not know.")

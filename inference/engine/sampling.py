@@ -1,112 +1,191 @@
-"""From noise to pictures: seeded noise, the samplers by their common names, the denoising loop, the
-decoder.
-"""
+"""From noise to latents: seeded noise row by row, the samplers by their common names, the denoising loop."""
 
 from __future__ import annotations
 
-import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+# Before diffusers: this one keeps it off the network.
+from inference.engine import base as _base  # noqa: F401  # isort: skip
+
 import torch
-from diffusers import DPMSolverMultistepScheduler
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    DPMSolverSDEScheduler,
+    EulerAncestralDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+)
+from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 from torch import Tensor
 
-from inference.engine.base import LoadedBase
+from inference.engine.families import Conditioning, Family
+from inference.errors import SamplingDoesNotFit
 
-# Each sampler's scheduler class with the values it needs on top of the base's own (which keep the prediction
-# type).
-_SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "dpmpp_2m_karras": (
-        DPMSolverMultistepScheduler,
-        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": True},
-    ),
-}
+
+class _Noise(Enum):
+    """Where the noise comes from that a sampler adds while it works."""
+
+    NONE = "none"
+    FROM_GENERATORS = "generators"
+    BROWNIAN = "brownian"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One rendered picture: RGB bytes [height, width, 3], and what the decoder gave before rounding.
-
-    `digest` is the SHA256 of the float32 pixels: equal digests mean equal to the last bit. `deviation` is the
-    standard deviation of the pixels (0..1); near zero the picture is one flat color.
+class _Sampler:
+    """A scheduler class with the values it needs on top of the base's own, which keep betas and prediction
+    type.
     """
 
-    pixels: npt.NDArray[np.uint8]
-    finite: bool
-    deviation: float
-    digest: str
+    scheduler: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    flow: bool = False
+    noise: _Noise = _Noise.NONE
 
-    @property
-    def usable(self) -> bool:
-        """False for black, flat and non-finite pictures."""
-        return self.finite and self.deviation >= 1e-3
+
+# k-diffusion's samplers run over the whole schedule, whatever spacing the base's own sampler wants.
+_WHOLE = {"timestep_spacing": "linspace"}
+_SAMPLERS = {
+    "dpmpp_2m_karras": _Sampler(
+        DPMSolverMultistepScheduler,
+        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": True},
+    ),
+    "dpmpp_sde_karras": _Sampler(
+        DPMSolverSDEScheduler, {"use_karras_sigmas": True, **_WHOLE}, noise=_Noise.BROWNIAN
+    ),
+    "euler_a": _Sampler(EulerAncestralDiscreteScheduler, _WHOLE, noise=_Noise.FROM_GENERATORS),
+    "euler_flow": _Sampler(FlowMatchEulerDiscreteScheduler, flow=True),
+}
+SAMPLERS = tuple(_SAMPLERS)
+"""Names of the samplers: DPM++ 2M Karras, DPM++ SDE Karras, Euler a, and Euler for flows (SD3, FLUX.1)."""
+
+
+class RowNoise:
+    """Unit noise from one CPU generator per seed: the same on every device, whatever the batch."""
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.seeds = list(seeds)
+        self.generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+
+    def draw(self, shape: tuple[int, ...]) -> Tensor:
+        """The next noise of every row, `[rows, *shape]`, float32, in main memory."""
+        return torch.stack(
+            [torch.randn(shape, generator=one, dtype=torch.float32) for one in self.generators]
+        )
 
 
 def noise(seeds: Sequence[int], shape: tuple[int, int, int]) -> Tensor:
-    """Unit noise `[len(seeds), *shape]`, one CPU generator per seed: the same on every device, whatever the
-    batch.
-    """
-    return torch.stack(
-        [
-            torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed), dtype=torch.float32)
-            for seed in seeds
-        ]
-    )
+    """The noise that pictures of these seeds begin with, `[len(seeds), *shape]`."""
+    return RowNoise(seeds).draw(shape)
+
+
+def check_sampler(name: str, family: Family, config: Mapping[str, Any]) -> None:
+    """Raise SamplingDoesNotFit unless the sampler is known and samples what the base predicts."""
+    if name not in _SAMPLERS:
+        raise SamplingDoesNotFit(f"There is no sampler {name!r}; there are {', '.join(SAMPLERS)}.")
+    sampler = _SAMPLERS[name]
+    if sampler.flow != family.flow:
+        fits = ", ".join(other for other, its in _SAMPLERS.items() if its.flow == family.flow)
+        raise SamplingDoesNotFit(f"{name} does not sample what this base predicts; {fits} does.")
+    if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in _known(sampler):
+        raise SamplingDoesNotFit(f"{name} has no way to begin at zero signal, which this base needs.")
 
 
 def make_scheduler(sampler: str, config: Mapping[str, Any]) -> Any:
     """A fresh scheduler: its state belongs to one run. Honors the base's prediction type and betas."""
-    cls, options = _SAMPLERS[sampler]
-    return cls.from_config(dict(config), **options)
+    chosen = _SAMPLERS[sampler]
+    # What the base says of another class of scheduler is not for this one.
+    kept = {name: value for name, value in config.items() if name in _known(chosen)}
+    return chosen.scheduler.from_config({**kept, **chosen.options})
+
+
+def _known(sampler: _Sampler) -> set[str]:
+    return set(inspect.signature(sampler.scheduler.__init__).parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a run begins that does not begin with noise alone: at latents, with the last `strength` of the
+    steps to go.
+    """
+
+    latents: Tensor
+    strength: float
 
 
 @torch.inference_mode()
 def denoise(
-    base: LoadedBase,
-    scheduler: Any,
-    embeddings: Tensor,
-    latents: Tensor,
+    family: Family,
+    sampler: str,
+    config: Mapping[str, Any],
+    conditioning: Conditioning,
+    rows: RowNoise,
+    shape: tuple[int, int, int],
     steps: int,
-    cfg: float,
+    *,
+    device: torch.device,
+    start: Start | None = None,
 ) -> Tensor:
-    """Run the sampler. `embeddings` is [2 * batch, tokens, width], the negative half first; `latents` is
-    unit noise.
+    """Latents `[rows, *shape]` of a batch, float32.
+
+    The first noise is drawn from `rows`, and what ancestral samplers add is drawn after it, so a picture
+    depends on its own seed only. With `start`, int(steps * strength) steps are taken.
     """
-    scheduler.set_timesteps(steps, device=base.device)
-    latents = latents * scheduler.init_noise_sigma
-    for timestep in scheduler.timesteps:
-        doubled = scheduler.scale_model_input(torch.cat([latents, latents]), timestep)
-        predicted = base.denoiser(
-            doubled.to(base.dtype), timestep, encoder_hidden_states=embeddings, return_dict=False
-        )[0]
-        without, with_prompt = predicted.to(torch.float32).chunk(2)
-        guided = without + cfg * (with_prompt - without)
-        latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]
+    scheduler = make_scheduler(sampler, config)
+    latents = rows.draw(shape).to(device)
+    scheduler.set_timesteps(
+        **_timesteps(steps, family.schedule(steps, latents)),
+        device=device,
+    )
+    timesteps = scheduler.timesteps
+    if start is None:
+        # Flows begin with unit noise.
+        latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
+    else:
+        first = max(steps - int(steps * start.strength), 0) * scheduler.order
+        scheduler.set_begin_index(first)
+        timesteps = timesteps[first:]
+        add = scheduler.scale_noise if family.flow else _adder(scheduler)
+        latents = add(start.latents, timesteps[:1].repeat(len(latents)), latents)
+    options = _step_options(scheduler, _SAMPLERS[sampler].noise, rows, shape, device)
+    for timestep in timesteps:
+        seen = torch.cat([latents, latents]) if conditioning.guided else latents
+        if not family.flow:
+            seen = scheduler.scale_model_input(seen, timestep)
+        predicted = family.predict(seen, timestep, conditioning)
+        if conditioning.guided:
+            without, with_prompt = predicted.chunk(2)
+            predicted = without + conditioning.guidance * (with_prompt - without)
+        latents = scheduler.step(predicted, timestep, latents, return_dict=False, **options)[0]
     return latents
 
 
-@torch.inference_mode()
-def decode(base: LoadedBase, latents: Tensor) -> list[Picture]:
-    """Pictures of the latents, in order."""
-    config = base.vae.config
-    shifted = latents.to(torch.float32) / config.scaling_factor + (
-        getattr(config, "shift_factor", None) or 0.0
-    )
-    decoded = base.vae.decode(shifted, return_dict=False)[0]
-    images = (decoded.to(torch.float32) / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return [_picture(image) for image in images]
+def _timesteps(steps: int, options: dict[str, Any]) -> dict[str, Any]:
+    """With explicit sigmas their number is that of the steps."""
+    return options if "sigmas" in options else {"num_inference_steps": steps, **options}
 
 
-def _picture(image: npt.NDArray[np.float32]) -> Picture:
-    finite = bool(np.isfinite(image).all())
-    clean = np.nan_to_num(image, nan=0.0)
-    return Picture(
-        pixels=(clean * 255).round().astype(np.uint8),
-        finite=finite,
-        deviation=float(clean.std()),
-        digest=hashlib.sha256(image.tobytes()).hexdigest(),
-    )
+def _adder(scheduler: Any) -> Any:
+    """`add_noise` with the arguments in the order of `scale_noise`."""
+    return lambda latents, timesteps, added: scheduler.add_noise(latents, added, timesteps)
+
+
+def _step_options(
+    scheduler: Any, kind: _Noise, rows: RowNoise, shape: tuple[int, int, int], device: torch.device
+) -> dict[str, Any]:
+    """What the scheduler's `step` needs to draw its noise row by row."""
+    if kind is _Noise.FROM_GENERATORS:
+        return {"generator": rows.generators}
+    if kind is _Noise.BROWNIAN:
+        sigmas = scheduler.sigmas
+        tree = BrownianTreeNoiseSampler(
+            torch.zeros((len(rows.seeds), *shape)),
+            sigmas[sigmas > 0].min().item(),
+            sigmas.max().item(),
+            rows.seeds,
+        )
+        # Drawn in main memory: a device's own generator would give every device other pictures.
+        scheduler.noise_sampler = lambda sigma, after: tree(sigma, after).to(device)
+    return {}

@@ -35,38 +35,37 @@ def floats(pictures: list[Any]) -> Any:
     return np.stack([picture.pixels for picture in pictures]).astype(float)
 
 
+def embed(engine: Engine, texts: list[str]) -> Any:
+    """The texts as the tiny base's text encoder has them, `[batch, tokens, width]`."""
+    # Guidance of 1 leaves the negative half out.
+    return engine.family.embed(texts, "", 1.0, 1).states
+
+
 def test_a_plain_prompt_is_embedded_as_diffusers_does(engine: Engine) -> None:
     import torch
 
-    from inference.engine.embedder import Embedder
     from tests.inference.tiny import tiny_pipeline
 
     expected, negative = tiny_pipeline().encode_prompt(TEXTS[1], "cpu", 1, True, negative_prompt="")
     with torch.inference_mode():
-        ours = Embedder(engine.base).embed(["", TEXTS[1]])
+        ours = engine.family.embed([TEXTS[1]], "", 4.0, 1).states
     assert torch.allclose(ours[1:], expected, atol=1e-6)
     assert torch.allclose(ours[:1], negative, atol=1e-6)
 
 
 def test_long_prompts_take_more_chunks_and_short_ones_are_padded_to_them(engine: Engine) -> None:
-    from inference.engine.embedder import Embedder
-
-    embedder = Embedder(engine.base)
-    assert embedder.embed([TEXTS[0]]).shape == (1, 77, 16)
-    both = embedder.embed([TEXTS[0], LONG])
+    assert embed(engine, [TEXTS[0]]).shape == (1, 77, 16)
+    both = embed(engine, [TEXTS[0], LONG])
     assert both.shape[1] % 77 == 0
     assert both.shape[1] >= 3 * 77
     # The first chunk of the short prompt is what it is alone; the rest is the empty prompt.
-    assert np.allclose(both[0, :77], embedder.embed([TEXTS[0]])[0], atol=1e-6)
-    assert np.allclose(both[0, 77:154], embedder.embed([""])[0], atol=1e-6)
+    assert np.allclose(both[0, :77], embed(engine, [TEXTS[0]])[0], atol=1e-6)
+    assert np.allclose(both[0, 77:154], embed(engine, [""])[0], atol=1e-6)
 
 
 def test_emphasis_moves_only_the_prompt_that_has_it_and_keeps_its_mean(engine: Engine) -> None:
-    from inference.engine.embedder import Embedder
-
-    embedder = Embedder(engine.base)
-    plain, strong, other = embedder.embed(["a cat", "a (cat:1.6)", "a house"])
-    alone = embedder.embed(["a cat", "a house"])
+    plain, strong, other = embed(engine, ["a cat", "a (cat:1.6)", "a house"])
+    alone = embed(engine, ["a cat", "a house"])
     assert np.allclose(plain, alone[0], atol=1e-6)
     assert np.allclose(other, alone[1], atol=1e-6)
     assert not np.allclose(strong, plain, atol=1e-2)
@@ -134,16 +133,16 @@ def test_two_adapters_can_be_shown_at_once(engine: Engine, how: Sampling) -> Non
 
 
 def test_a_picture_of_one_color_or_without_numbers_is_not_usable() -> None:
-    from inference.engine.sampling import _picture
+    from inference.engine.decoding import picture
 
     rng = np.random.default_rng(0)
     good = rng.random((8, 8, 3)).astype(np.float32)
     broken = good.copy()
     broken[0, 0] = np.nan
-    assert _picture(good).usable
-    assert not _picture(np.zeros((8, 8, 3), np.float32)).usable
-    assert not _picture(broken).usable
-    assert not _picture(broken).finite
+    assert picture(good).usable
+    assert not picture(np.zeros((8, 8, 3), np.float32)).usable
+    assert not picture(broken).usable
+    assert not picture(broken).finite
 
 
 def test_the_prediction_type_of_the_base_reaches_the_sampler(engine: Engine) -> None:
@@ -155,7 +154,10 @@ def test_the_prediction_type_of_the_base_reaches_the_sampler(engine: Engine) -> 
     assert scheduler.config.beta_end == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("content", [None, "{}", '{"_class_name": "FluxPipeline"}', "not json"])
+@pytest.mark.parametrize(
+    "content",
+    [None, "{}", "[]", '{"_class_name": "FluxPipeline"}', '{"_class_name": "WanPipeline"}', "not json"],
+)
 def test_a_folder_that_is_no_known_pipeline_is_refused(tmp_path: Path, content: str | None) -> None:
     from inference.engine.loading import load_base
 
