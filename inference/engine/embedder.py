@@ -1,4 +1,4 @@
-"""Texts to embeddings by one text encoder: chunks of its length, emphasis, the layer that the family wants."""
+"""Texts to embeddings by one text encoder: chunks of its length, emphasis, the layer a family wants."""
 
 from __future__ import annotations
 

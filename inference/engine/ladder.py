@@ -151,7 +151,8 @@ class Engine:
         if how.hires is not None:
             width, height = (self._enlarged(side, how.hires.scale) for side in (how.width, how.height))
             # In pixels: enlarged latents need so many steps again that little of the picture stays.
-            larger = functional.interpolate(decoded, (height, width), mode="bicubic", antialias=True)
+            shown = decoded.clamp(-1, 1)
+            larger = functional.interpolate(shown, (height, width), mode="bicubic", antialias=True)
             start = Start(encode(vae, larger.clamp(-1, 1)), how.hires.strength)
             decoded = decode(vae, run(width, height, how.hires.steps, start))
         return pictures(decoded)

@@ -179,13 +179,21 @@ def _step_options(
     if kind is _Noise.FROM_GENERATORS:
         return {"generator": rows.generators}
     if kind is _Noise.BROWNIAN:
-        sigmas = scheduler.sigmas
-        tree = BrownianTreeNoiseSampler(
-            torch.zeros((len(rows.seeds), *shape)),
-            sigmas[sigmas > 0].min().item(),
-            sigmas.max().item(),
-            rows.seeds,
-        )
-        # Drawn in main memory: a device's own generator would give every device other pictures.
-        scheduler.noise_sampler = lambda sigma, after: tree(sigma, after).to(device)
+        scheduler.noise_sampler = _brownian(scheduler.sigmas, rows.seeds, shape, device)
     return {}
+
+
+def _brownian(sigmas: Tensor, seeds: list[int], shape: tuple[int, ...], device: torch.device) -> Any:
+    """Noise between two sigmas from a Brownian tree per row, `[rows, *shape]`.
+
+    It is drawn in main memory: a device's own generator would give every device other pictures.
+    """
+    low, high = sigmas[sigmas > 0].min(), sigmas.max()
+    tree = BrownianTreeNoiseSampler(torch.zeros((len(seeds), *shape)), low.item(), high.item(), seeds)
+
+    def between(sigma: Tensor, after: Tensor) -> Tensor:
+        # The scheduler's logarithms leave the tree's ends by a rounding, of which torchsde would warn.
+        drawn: Tensor = tree(sigma.clamp(low, high), after.clamp(low, high))
+        return drawn.to(device)
+
+    return between
