@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from django.db import transaction
 from PIL import Image
 
 from inference.models import Cell, Sheet, SheetCell
-from inference.recipes import Batch, Place, Recipe, Role, digest
+from inference.recipes import Batch, Place, Role, Sampled, Slot, digest
 from registry.storage import open_blob, store_bytes
 
 if TYPE_CHECKING:
@@ -29,28 +29,35 @@ class Keyed:
 
     place: Place
     role: Role
-    weight: float | None
     key: str
     inputs: Inputs
 
 
-def sampling_inputs(recipe: Recipe) -> Inputs:
-    """How a recipe samples, as it goes into keys and manifests."""
-    return {
-        "steps": recipe.steps,
-        "cfg": recipe.cfg,
-        "width": recipe.width,
-        "height": recipe.height,
-        "sampler": recipe.sampler,
-        "negative": recipe.negative,
+def sampling_inputs(how: Sampled) -> Inputs:
+    """How a column samples, as it goes into keys and manifests.
+
+    What says nothing is left out, so that cells made before it could be said keep their keys.
+    """
+    inputs: Inputs = {
+        "steps": how.steps,
+        "cfg": how.cfg,
+        "width": how.width,
+        "height": how.height,
+        "sampler": how.sampler,
+        "negative": how.negative,
         "noise": "cpu",
     }
+    if how.clip_skip != 1:
+        inputs["clip_skip"] = how.clip_skip
+    if how.hires is not None:
+        inputs["hires"] = asdict(how.hires)
+    return inputs
 
 
 def keyed_cells(
-    batch: Batch, recipe: Recipe, *, base: str, adapter: str, environment: Mapping[str, str]
+    batch: Batch, *, base: str, adapters: Sequence[str], environment: Mapping[str, str]
 ) -> list[Keyed]:
-    """The cells of a batch with their keys; `base` and `adapter` are digests.
+    """The cells of a batch with their keys; `base` and `adapters` are digests, in the order of the slots.
 
     A key holds the whole batch, because what else is in a batch can change a picture's last bits. A base
     batch holds nothing of the adapter, so every adapter with the same texts shares it.
@@ -58,17 +65,34 @@ def keyed_cells(
     shared: Inputs = {
         "environment": dict(environment),
         "base": base,
-        "sampling": sampling_inputs(recipe),
+        "sampling": sampling_inputs(batch.how),
         "batch": [[text, seed] for text, seed in zip(batch.texts, batch.seeds, strict=True)],
         "role": str(batch.column.role),
-    }
-    if batch.column.role is not Role.BASE:
-        shared["adapter"] = {"sha256": adapter, "weight": batch.column.weight}
+    } | _applied(batch.column.slots, adapters)
     found = []
     for place in batch.places:
         inputs = {**shared, "position": place.position}
-        found.append(Keyed(place, batch.column.role, batch.column.weight, digest(inputs), inputs))
+        found.append(Keyed(place, batch.column.role, digest(inputs), inputs))
     return found
+
+
+def _applied(slots: Sequence[Slot], adapters: Sequence[str]) -> Inputs:
+    """One adapter at one weight is written as it always was; the order counts, since sums are rounded."""
+    if not slots:
+        return {}
+    if len(slots) == 1 and slots[0].plain:
+        return {"adapter": {"sha256": adapters[slots[0].adapter], "weight": slots[0].unet}}
+    return {
+        "adapters": [
+            {
+                "sha256": adapters[slot.adapter],
+                "unet": slot.unet,
+                "text_encoder": slot.text_encoder,
+                "blocks": slot.blocks,
+            }
+            for slot in slots
+        ]
+    }
 
 
 def stored_cells(keys: Sequence[str]) -> dict[str, Cell]:

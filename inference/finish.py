@@ -53,15 +53,17 @@ def _measure(
 ) -> SheetMetrics:
     """Metrics of the sheet; those of each cell are written to its place on the way."""
     measured = {spot: Measured(picture) for spot, picture in pixels.items()}
+    rows, columns = plan.rows, plan.columns
     shots = []
     for place in places:
-        row, column = plan.rows[place.row], plan.columns[place.column]
+        row, column = rows[place.row], columns[place.column]
         this = measured[place.row, place.column]
         metrics = None
         if column.role is not Role.BASE:
-            metrics = compare(this, measured[place.row, 0])
+            metrics = compare(this, measured[place.row, column.twin])
             place.metrics = metrics.as_dict()
-        if column.role is not Role.CONTROL:
+        # The ladder is the adapter alone, sampled as usual: what else a recipe shows says other things.
+        if place.column == 0 or column.on_ladder:
             usable = bool(place.cell.facts["usable"])
             shots.append(
                 Shot(row.prompt, row.seed, row.triggered, column.weight, this.descriptor, metrics, usable)
@@ -72,20 +74,20 @@ def _measure(
 def _manifest(
     sheet: Sheet, plan: SheetPlan, places: list[SheetCell], findings: list[Finding]
 ) -> dict[str, Any]:
-    version, base = sheet.version, sheet.base
+    version, base, columns = sheet.version, sheet.base, plan.columns
     return {
         "schema": MANIFEST_SCHEMA,
         "adapter": {"version": version.pk, "name": str(version), "sha256": sheet.blob_id},
         "base": {"slug": base.slug, "name": base.name, "family": base.family, "digest": sheet.base_digest},
         "plan": plan.as_dict(),
         "recipe_digest": sheet.recipe_digest,
-        "sampling": sampling_inputs(plan.recipe),
+        "sampling": sampling_inputs(plan.sampled(columns[0])),
         "cells": [
             {
                 "row": place.row,
                 "column": place.column,
                 "role": place.role,
-                "weight": plan.columns[place.column].weight,
+                "weight": columns[place.column].weight,
                 "key": place.cell_id,
                 "sha256": place.cell.image_id,
             }

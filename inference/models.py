@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -53,6 +54,9 @@ class Sheet(models.Model):
     base_digest = models.CharField(max_length=64, blank=True, help_text="digest of the base's weight files")
     recipe = models.CharField(max_length=60)
     recipe_digest = models.CharField(max_length=64)
+    others = models.CharField(
+        max_length=64, blank=True, default="", help_text="digest over the other adapters of a stack"
+    )
     state = models.CharField(max_length=10, choices=SheetState.choices, default=SheetState.WAITING)
     code = models.CharField(max_length=60, blank=True, help_text="why it failed or was refused")
     message = models.TextField(blank=True)
@@ -70,7 +74,8 @@ class Sheet(models.Model):
         ordering = ["-created", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["version", "blob", "base", "recipe_digest"], name="sheet_once_per_recipe_and_base"
+                fields=["version", "blob", "base", "recipe_digest", "others"],
+                name="sheet_once_per_recipe_and_base",
             ),
             models.CheckConstraint(condition=models.Q(state__in=SheetState.values), name="sheet_state_known"),
             models.CheckConstraint(
@@ -86,6 +91,56 @@ class Sheet(models.Model):
     def is_over(self) -> bool:
         """Done, failed or refused: nothing more will happen unless it is planned anew."""
         return self.state in {SheetState.DONE, SheetState.FAILED, SheetState.REFUSED}
+
+
+class SheetAdapter(models.Model):
+    """One of the adapters of a sheet that shows several: its own is slot 0, the earlier version or the others
+    of a stack follow.
+    """
+
+    sheet = models.ForeignKey(Sheet, on_delete=models.CASCADE, related_name="adapters")
+    slot = models.PositiveSmallIntegerField()
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="+")
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+    role = models.CharField(max_length=40, blank=True, help_text="what it is for: character, style ...")
+
+    class Meta:
+        ordering = ["sheet", "slot"]
+        constraints = [models.UniqueConstraint(fields=["sheet", "slot"], name="sheet_adapter_slot_unique")]
+
+    def __str__(self) -> str:
+        return f"slot {self.slot}: {self.version}"
+
+
+class HouseRecipe(models.Model):
+    """A recipe made here, in one of its versions: an edit makes a new row, so that sheets keep theirs.
+
+    `spec` is the whole recipe as `Recipe.as_dict` gives it, `digest` the SHA256 of its canonical JSON.
+    """
+
+    name = models.SlugField(max_length=40)
+    version = models.PositiveIntegerField()
+    family = models.CharField(max_length=40)
+    description = models.CharField(max_length=300, blank=True)
+    spec = models.JSONField()
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    retired = models.BooleanField(default=False, help_text="no new sheets are made with it")
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False
+    )
+
+    class Meta:
+        ordering = ["name", "family", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "family", "version"], name="house_recipe_version_unique"),
+            models.CheckConstraint(
+                condition=models.Q(digest__regex=r"^[0-9a-f]{64}$"), name="house_recipe_digest_hex"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.family})"
 
 
 class SheetCell(models.Model):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,23 +19,25 @@ from inference.cells import (
     discard_cells,
     keyed_cells,
     place_cells,
-    sampling_inputs,
     store_batch,
     stored_cells,
 )
 from inference.errors import BrokenBase, RestoreFailed, SheetRefused
 from inference.finish import finish_sheet
 from inference.models import Cell, Sheet, SheetState
-from inference.recipes import Batch, Role, SheetPlan, plan_from_dict
+from inference.recipes import Batch, Role, Sampled, SheetPlan, Slot, plan_from_dict
 from inference.services import mark_failed
 from registry.errors import KuraError
 from registry.jobs import JobStopped
+from registry.models import Blob
 from registry.storage import local_path
 from registry.weights import WeightsError
 
 if TYPE_CHECKING:
+    from inference.engine.block_weights import WeightOf
     from inference.engine.ladder import Engine, Sampling
     from inference.engine.patcher import FittedAdapter
+    from inference.engine.sampling import Picture
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
@@ -97,11 +99,16 @@ class _SheetRun:
         run.sheet.base_digest = base_digest(folder)
         Sheet.objects.filter(pk=run.sheet.pk).update(base_digest=run.sheet.base_digest)
         self._engine: Engine = warm_engine(folder, run.sheet.base_digest)
-        self._adapter: FittedAdapter = self._engine.load_adapter(local_path(run.sheet.blob))
+        blobs = adapter_blobs(run.sheet)
+        self._digests = [blob.sha256 for blob in blobs]
+        self._adapters: list[FittedAdapter] = [self._engine.load_adapter(local_path(blob)) for blob in blobs]
 
     def go(self) -> None:
         """Render what is missing, check the control, then measure and compose."""
         batches = [(batch, self._keyed(batch)) for batch in self._plan.batches()]
+        for how in {batch.how for batch, _ in batches}:
+            # A column that cannot be sampled refuses the sheet before any pixel of the others.
+            self._engine.check(sampling_of(how))
         rows = stored_cells([cell.key for _, cells in batches for cell in cells])
         total = sum(len(cells) for _, cells in batches)
         done = 0
@@ -117,7 +124,8 @@ class _SheetRun:
             self._progress(done, total)
             self._check_base(batch, [rows[cell.key] for cell in cells])
         control = self._check_control(batches, rows)
-        layout = {"prompts": self._plan.recipe.batch_prompts, "seeds": len(self._plan.recipe.seeds)}
+        recipe = self._plan.recipe
+        layout = {"prompts": recipe.batch_prompts, "seeds": len(recipe.seeds), "cells": recipe.batch_size}
         finish_sheet(
             self._sheet, self._plan, environment=self._engine.environment, layout=layout, control=control
         )
@@ -125,32 +133,34 @@ class _SheetRun:
     def _keyed(self, batch: Batch) -> list[Keyed]:
         return keyed_cells(
             batch,
-            self._plan.recipe,
             base=self._sheet.base_digest,
-            adapter=self._sheet.blob_id,
+            adapters=self._digests,
             environment=self._engine.environment,
         )
 
     def _render(self, batch: Batch, cells: list[Keyed]) -> dict[str, Cell]:
         started = time.monotonic()
-        texts, seeds, how = batch.texts, batch.seeds, self._sampling()
-        if batch.column.role is Role.BASE:
-            pictures = self._engine.render(texts, seeds, how)
-        elif batch.column.role is Role.CONTROL:
-            pictures = self._engine.render_control(texts, seeds, how, self._adapter)
-        else:
-            pictures = self._engine.render_adapter(
-                texts, seeds, how, self._adapter, batch.column.weight or 0.0
-            )
+        pictures = self._pictures(batch)
         self._run.rendered += len(cells)
         self._run.keys += [cell.key for cell in cells]
         return store_batch(cells, pictures, time.monotonic() - started)
 
-    def _sampling(self) -> Sampling:
-        from inference.engine.ladder import Sampling
+    def _pictures(self, batch: Batch) -> list[Picture]:
+        """The batch with its adapters applied; a control has them applied at 1.0 and taken out before."""
+        from inference.engine.block_weights import everywhere
 
-        inputs = sampling_inputs(self._plan.recipe)
-        return Sampling(**{name: value for name, value in inputs.items() if name != "noise"})
+        slots = batch.column.slots
+        if batch.column.role is Role.CONTROL:
+            with self._engine.patcher.applied([(self._adapters[s.adapter], everywhere(1.0)) for s in slots]):
+                pass
+            slots = ()
+        applied = [(self._adapters[slot.adapter], self._weight_of(slot)) for slot in slots]
+        return self._engine.render(batch.texts, batch.seeds, sampling_of(batch.how), applied)
+
+    def _weight_of(self, slot: Slot) -> WeightOf:
+        from inference.engine.block_weights import weight_of
+
+        return weight_of(slot.unet, slot.text_encoder, slot.blocks, self._plan.recipe.family)
 
     def _check_base(self, batch: Batch, rows: list[Cell]) -> None:
         if batch.column.role is Role.BASE and not all(row.facts["usable"] for row in rows):
@@ -165,20 +175,18 @@ class _SheetRun:
         here, and only a difference from that one is a failure.
         """
         bases = {
-            batch.texts + batch.seeds: (batch, cells)
-            for batch, cells in batches
-            if batch.column.role is Role.BASE
+            batch.places[0]: (batch, cells) for batch, cells in batches if batch.column.role is Role.BASE
         }
         compared, rerendered = 0, 0
         for batch, cells in batches:
             if batch.column.role is not Role.CONTROL:
                 continue
             control = [rows[cell.key].facts["digest"] for cell in cells]
-            base_batch, base_cells = bases[batch.texts + batch.seeds]
+            base_batch, base_cells = bases[replace(batch.places[0], column=batch.column.twin)]
             compared += len(control)
             if control == [rows[cell.key].facts["digest"] for cell in base_cells]:
                 continue
-            fresh = self._engine.render(base_batch.texts, base_batch.seeds, self._sampling())
+            fresh = self._pictures(base_batch)
             rerendered += len(fresh)
             if control != [picture.digest for picture in fresh]:
                 self._distrust()
@@ -189,6 +197,22 @@ class _SheetRun:
         """The loaded base may carry a rest of the adapter: neither it nor what was made with it is kept."""
         forget_engine()
         discard_cells(self._run.keys)
+
+
+def adapter_blobs(sheet: Sheet) -> list[Blob]:
+    """The files of a sheet in the order of its slots; a sheet of one adapter has no rows for them."""
+    rows = sheet.adapters.select_related("blob").order_by("slot")
+    return [row.blob for row in rows] or [sheet.blob]
+
+
+def sampling_of(how: Sampled) -> Sampling:
+    """The engine's words for how a column is sampled."""
+    from inference.engine.ladder import Hires, Sampling
+
+    values = asdict(how)
+    if how.hires is not None:
+        values["hires"] = Hires(**values["hires"])
+    return Sampling(**values)
 
 
 _warm: dict[tuple[str, str], Engine] = {}

@@ -4,45 +4,25 @@ words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from inference.recipes.recipe import Recipe, Trigger, recipe_from_dict
-
-
-class Role(StrEnum):
-    """What a column is for. `control` is weight 0 after the adapter was applied at 1.0 and taken out
-    again.
-    """
-
-    BASE = "base"
-    CONTROL = "control"
-    ADAPTER = "adapter"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the sheet. `weight` is null for the base alone."""
-
-    role: Role
-    weight: float | None
-
-    @property
-    def label(self) -> str:
-        """The head of the column."""
-        return "base" if self.weight is None else f"{self.weight:g}"
+from inference.recipes.columns import Column, Role, Shown, columns_of
+from inference.recipes.recipe import Hires, Recipe, Trigger, recipe_from_dict
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the sheet: a prompt at a seed. `prompt` counts the recipe's prompts."""
+    """One row of the sheet: a prompt at a seed. `prompt` counts the recipe's prompts; prompts of one template
+    have one `scene`, which is the first of them: with the trigger words and without.
+    """
 
     prompt: int
     text: str
     seed: int
     triggered: bool
+    scene: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +35,60 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """How the cells of a column are sampled, sizes in pixels: the recipe's values with the column's own."""
+
+    steps: int
+    cfg: float
+    width: int
+    height: int
+    sampler: str
+    negative: str
+    clip_skip: int = 1
+    hires: Hires | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Cells rendered in one call: some prompts x all seeds in one column."""
+    """Cells rendered in one call: some rows in one column, with the column's own texts and seeds."""
 
     column: Column
     texts: tuple[str, ...]
     seeds: tuple[int, ...]
     places: tuple[Place, ...]
+    how: Sampled
 
 
 @dataclass(frozen=True, slots=True)
 class SheetPlan:
-    """A recipe bound to trigger words.
+    """A recipe bound to trigger words, and to adapters where it shows more than the weights of one.
 
     The base text equals the adapter text, so one prompt is compared with itself.
     """
 
     recipe: Recipe
     trigger: Trigger
+    adapters: tuple[Shown, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Base, control, then the weights ascending."""
-        ladder = tuple(Column(Role.ADAPTER, weight) for weight in self.recipe.weights)
-        return (Column(Role.BASE, None), Column(Role.CONTROL, 0.0), *ladder)
+        """Base, control, then what the recipe's layout asks for. Raises what columns_of raises."""
+        return columns_of(self.recipe, self.adapters)
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Prompts in the recipe's order, each with all seeds."""
-        has_words = bool(self.trigger.words.strip(" ,"))
+        """Prompts in the recipe's order, each with all its seeds."""
+        scenes: dict[tuple[str, str], int] = {}
         return tuple(
-            Row(number, prompt.text(self.trigger), seed, prompt.takes_trigger and has_words)
+            Row(
+                number,
+                prompt.text(self.trigger),
+                seed,
+                prompt.takes_trigger and self.trigger.calls,
+                scenes.setdefault((prompt.template, prompt.subject), number),
+            )
             for number, prompt in enumerate(self.recipe.prompts)
-            for seed in self.recipe.seeds
+            for seed in prompt.seeds or self.recipe.seeds
         )
 
     @property
@@ -95,35 +96,79 @@ class SheetPlan:
         """Cells of the whole sheet."""
         return len(self.rows) * len(self.columns)
 
+    def sampled(self, column: Column) -> Sampled:
+        """How the cells of a column are sampled."""
+        recipe = self.recipe
+        values: dict[str, Any] = {
+            "steps": recipe.steps,
+            "cfg": recipe.cfg,
+            "width": recipe.width,
+            "height": recipe.height,
+            "sampler": recipe.sampler,
+            "negative": recipe.negative,
+            "clip_skip": recipe.clip_skip,
+            "hires": recipe.hires,
+        }
+        changed = {field: value for field, value in column.override if field in values}
+        return Sampled(**(values | changed))
+
     def batches(self) -> tuple[Batch, ...]:
-        """All batches in the order they are rendered: base first, then each weight, then the control.
+        """All batches in the order they are rendered: bases first, then what they are compared with, then the
+        control.
 
         The control comes last so that it follows every patch of the sheet, not only the one it makes itself.
         """
         rows, size = self.rows, self.recipe.batch_size
-        columns = sorted(enumerate(self.columns), key=lambda item: (item[1].role is Role.CONTROL, item[0]))
+        order = {Role.BASE: 0, Role.ADAPTER: 1, Role.CONTROL: 2}
+        columns = sorted(enumerate(self.columns), key=lambda item: (order[item[1].role], item[0]))
         found = []
         for index, column in columns:
+            how, texts, seeds = self.sampled(column), self._texts(column, rows), _seeds(column, rows)
             for start in range(0, len(rows), size):
-                part = rows[start : start + size]
-                places = tuple(Place(start + offset, index, offset) for offset in range(len(part)))
-                texts, seeds = tuple(row.text for row in part), tuple(row.seed for row in part)
-                found.append(Batch(column, texts, seeds, places))
+                part = slice(start, start + size)
+                places = tuple(Place(start + offset, index, offset) for offset in range(len(rows[part])))
+                found.append(Batch(column, texts[part], seeds[part], places, how))
         return tuple(found)
+
+    def _texts(self, column: Column, rows: Sequence[Row]) -> tuple[str, ...]:
+        if "trigger" not in dict(column.override):
+            return tuple(row.text for row in rows)
+        # Only the earlier one of two versions is called by other words.
+        earlier = self.adapters[1].trigger
+        return tuple(self.recipe.prompts[row.prompt].text(earlier) for row in rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values: what the sheet row keeps and the manifest shows."""
-        return {
+        described: dict[str, Any] = {
             "recipe": self.recipe.as_dict(),
-            "trigger": {"words": self.trigger.words, "names_subject": self.trigger.names_subject},
+            "trigger": self.trigger.as_dict(),
             "rows": [
-                {"prompt": row.prompt, "text": row.text, "seed": row.seed, "triggered": row.triggered}
+                {
+                    "prompt": row.prompt,
+                    "text": row.text,
+                    "seed": row.seed,
+                    "triggered": row.triggered,
+                    "scene": row.scene,
+                }
                 for row in self.rows
             ],
-            "columns": [{"role": str(column.role), "weight": column.weight} for column in self.columns],
+            "columns": [column.as_dict() for column in self.columns],
         }
+        if self.adapters:
+            described["adapters"] = [shown.as_dict() for shown in self.adapters]
+        return described
 
 
 def plan_from_dict(data: Mapping[str, Any]) -> SheetPlan:
-    """The plan that `as_dict` described; rows and columns follow from recipe and trigger."""
-    return SheetPlan(recipe_from_dict(data["recipe"]), Trigger(**data["trigger"]))
+    """The plan that `as_dict` described; rows and columns follow from recipe, trigger and adapters."""
+    adapters = tuple(
+        Shown(**{**each, "trigger": Trigger(**each["trigger"]), "blocks": tuple(each["blocks"])})
+        for each in data.get("adapters", ())
+    )
+    return SheetPlan(recipe_from_dict(data["recipe"]), Trigger(**data["trigger"]), adapters)
+
+
+def _seeds(column: Column, rows: Sequence[Row]) -> tuple[int, ...]:
+    offset = dict(column.override).get("seed", 0)
+    assert isinstance(offset, int)
+    return tuple(row.seed + offset for row in rows)
