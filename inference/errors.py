@@ -89,6 +89,31 @@ class NoAdapterFile(SheetRefused):
     next_step = "Ingest the version's safetensors file first."
 
 
+class OutOfMemory(KuraError):
+    """The device's memory does not suffice for one picture, with the rest of the base moved out of the way.
+
+    Another worker may have more, so it is tried again.
+    """
+
+    code = "out_of_memory"
+    permanent = False
+    next_step = "Render on a device with more memory, end what else uses it, or take a smaller recipe."
+
+
+class NotReproducible(KuraError):
+    """The pictures of a sheet cannot be made again here to compare them."""
+
+    code = "not_reproducible"
+    next_step = "Render the sheet anew; pictures can only be compared with the same file on the same base."
+
+
+class CannotRender(KuraError):
+    """This machine cannot render."""
+
+    code = "cannot_render"
+    next_step = "Do what the lines above name, then check again."
+
+
 class SheetFailed(KuraError):
     """Rendering went wrong in a way that another try will not mend."""
 

@@ -16,9 +16,11 @@ from inference.engine.block_weights import WeightOf, everywhere
 from inference.engine.decoding import Picture, decode, encode, pictures
 from inference.engine.families import family_of
 from inference.engine.loading import load_base, load_vae
+from inference.engine.memory import laid_out
 from inference.engine.patcher import FittedAdapter, WeightPatcher
 from inference.engine.sampling import RowNoise, Start, check_sampler, denoise
 from inference.errors import BaseNotRenderable, SamplingDoesNotFit
+from inference.layouts import WHOLE, BatchLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,17 @@ class Engine:
         seeds: Sequence[int],
         how: Sampling,
         adapters: Sequence[tuple[FittedAdapter, WeightOf]] = (),
+        layout: BatchLayout = WHOLE,
     ) -> list[Picture]:
         """One batch: picture i shows texts[i] from the noise of seeds[i], all adapters applied at their
         weights. Raises SamplingDoesNotFit.
         """
         self.check(how)
-        with self.patcher.applied(adapters):
-            return self._sample(texts, seeds, how)
+        found: list[Picture] = []
+        with self.patcher.applied(adapters), laid_out(self.base, layout):
+            for part in layout.parts(len(texts)):
+                found += self._sample(texts[part], seeds[part], how)
+        return found
 
     def render_adapter(
         self, texts: Sequence[str], seeds: Sequence[int], how: Sampling, adapter: FittedAdapter, weight: float
@@ -173,4 +179,5 @@ class Engine:
             ):
                 raise BaseNotRenderable(f"The VAE {Path(folder).name} is made for other latents.")
             self._other_vae = (folder, vae.to(self.base.device).eval().requires_grad_(False))
+        self._other_vae[1].use_slicing = self.base.vae.use_slicing
         return self._other_vae[1]
