@@ -1,4 +1,4 @@
-"""Findings: what a sheet's measures mean, each with its numbers, its threshold and a plain sentence."""
+"""Findings: what a ladder of weights tells, each with its numbers, its threshold and a plain sentence."""
 
 from __future__ import annotations
 
@@ -51,9 +51,66 @@ def find(metrics: SheetMetrics, limits: Thresholds | None = None) -> list[Findin
     strongest = metrics.weights[-1]
     if strongest.effect < limits.no_effect:
         return [_no_effect(strongest, limits)]
-    found = [*_collapse(metrics, limits), *_colors(metrics, limits), *_trigger(strongest, limits)]
+    # Of an adapter that tears everything apart in the end, the colors and the words say nothing there.
+    whole = [at for at in metrics.weights if damage(at, limits) is None]
+    judged = whole[-1] if whole else strongest
+    found = [*_collapse(metrics, limits), *_colors(judged, limits)]
+    found += _trigger(judged, limits) if whole else []
     found += _recommendation(metrics, limits)
     return found
+
+
+def wrong_base(code: str, message: str, *, misfits: int = 0, modules: int = 0) -> list[Finding]:
+    """What a refusal before the first picture tells (`inference.errors`): the file is for another base.
+
+    `misfits` of `modules` modules have no place in the base, or another shape there; 0 where it was not
+    counted. No finding for any other refusal.
+    """
+    if code not in ("wrong_base", "nothing_matched", "unmatched_modules"):
+        return []
+    numbers = {"misfits": float(misfits), "modules": float(modules)} if modules else {}
+    return [Finding("wrong_base", Severity.ERROR, message, numbers, 0)]
+
+
+def faulty(at: WeightMetrics, limits: Thresholds) -> bool:
+    """Whether pictures at this weight show what nobody wants from an adapter."""
+    return memorized(at, limits) or deaf(at, limits) or damage(at, limits) is not None
+
+
+def memorized(at: WeightMetrics, limits: Thresholds) -> bool:
+    """All cells show one picture, whatever their prompt and seed: it was learned by heart."""
+    return at.variety is not None and at.variety < limits.overfit
+
+
+def deaf(at: WeightMetrics, limits: Thresholds) -> bool:
+    """The prompt hardly matters, or less than the seed does."""
+    return (at.prompt_response is not None and at.prompt_response < limits.ignores_prompt) or _gripless(
+        at, limits
+    )
+
+
+def _gripless(at: WeightMetrics, limits: Thresholds) -> bool:
+    """Whether the adapter took the prompt's grip; a base that follows no prompt has none to lose."""
+    if at.prompt_grip is None or at.prompt_grip >= limits.prompt_grip:
+        return False
+    return at.base_grip is None or at.prompt_grip < limits.grip_kept * at.base_grip
+
+
+def damage(at: WeightMetrics, limits: Thresholds) -> tuple[str, float, float] | None:
+    """The measure that says the pictures fell apart, its value and its limit; None where none does."""
+    if at.noise > limits.noise:
+        return "noise", at.noise, limits.noise
+    if at.clipped > limits.clipped_most:
+        return "clipped", at.clipped, limits.clipped_most
+    if at.ssim < limits.ssim_loose:
+        if at.clipped > limits.clipped:
+            return "clipped", at.clipped, limits.clipped
+        if at.sharpness < limits.sharpness:
+            return "sharpness", at.sharpness, limits.sharpness
+    # Another picture has nothing of the base's structure either, and may be a sound one.
+    if at.ssim < limits.ssim and not memorized(at, limits) and not deaf(at, limits):
+        return "ssim", at.ssim, limits.ssim
+    return None
 
 
 def _black(count: int) -> Finding:
@@ -69,19 +126,21 @@ def _no_effect(at: WeightMetrics, limits: Thresholds) -> Finding:
 
 
 def _collapse(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:
-    """The first weight at which each kind of damage shows."""
+    """The first weight at which each kind of fault shows."""
+    learned = next((at for at in metrics.weights if memorized(at, limits)), None)
+    alike = next((at for at in metrics.weights if _alike(at, limits)), None)
+    if learned is not None:
+        yield _overfit(learned, limits)
+    elif alike is not None:
+        yield _little_variety(alike, limits)
     for at in metrics.weights:
-        if _alike(at, limits):
-            yield _same_pictures(at, limits)
-            break
-    for at in metrics.weights:
-        if _deaf(at, limits):
+        if deaf(at, limits):
             yield _ignores_prompt(at, limits)
             break
     for at in metrics.weights:
-        damage = _damage(at, limits)
-        if damage is not None:
-            name, value, limit = damage
+        found = damage(at, limits)
+        if found is not None:
+            name, value, limit = found
             message = f"Pictures fall apart from weight {at.weight:g} on ({_DAMAGE[name]})."
             yield Finding(
                 "collapses_at", Severity.WARNING, message, {"weight": at.weight, name: value}, limit
@@ -90,36 +149,27 @@ def _collapse(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _alike(at: WeightMetrics, limits: Thresholds) -> bool:
-    return at.seed_diversity is not None and at.seed_diversity < limits.overfit
+    return at.seed_diversity is not None and at.seed_diversity < limits.little_variety
 
 
-def _memorized(at: WeightMetrics, limits: Thresholds) -> bool:
-    """Seeds look alike, and so do prompts: a picture that was learned by heart.
-
-    Where prompts still differ, the adapter only fixes its subject, as a character should.
-    """
-    return _alike(at, limits) and at.prompt_response is not None and at.prompt_response < limits.memorized
+def _overfit(at: WeightMetrics, limits: Thresholds) -> Finding:
+    message = f"From weight {at.weight:g} on different prompts and seeds give nearly the same picture."
+    numbers = {"weight": at.weight, "variety": at.variety or 0.0}
+    return Finding("overfit", Severity.WARNING, message, numbers, limits.overfit)
 
 
-def _deaf(at: WeightMetrics, limits: Thresholds) -> bool:
-    return (at.prompt_response is not None and at.prompt_response < limits.ignores_prompt) or (
-        at.prompt_grip is not None and at.prompt_grip < limits.prompt_grip
+def _little_variety(at: WeightMetrics, limits: Thresholds) -> Finding:
+    message = (
+        f"From weight {at.weight:g} on different seeds give nearly the same picture, "
+        "though the prompt still decides what it shows."
     )
-
-
-def _same_pictures(at: WeightMetrics, limits: Thresholds) -> Finding:
-    message = f"From weight {at.weight:g} on different seeds give nearly the same picture"
     numbers = {"weight": at.weight, "seed_diversity": at.seed_diversity or 0.0}
-    if not _memorized(at, limits):
-        message += ", though the prompt still decides what it shows."
-        return Finding("little_variety", Severity.INFO, message, numbers, limits.overfit)
-    numbers["prompt_response"] = at.prompt_response or 0.0
-    return Finding("overfit", Severity.WARNING, f"{message}.", numbers, limits.overfit)
+    return Finding("little_variety", Severity.INFO, message, numbers, limits.little_variety)
 
 
 def _ignores_prompt(at: WeightMetrics, limits: Thresholds) -> Finding:
-    response, grip = at.prompt_response or 0.0, at.prompt_grip or 0.0
-    if response < limits.ignores_prompt:
+    response, grip = at.prompt_response, at.prompt_grip or 0.0
+    if response is not None and response < limits.ignores_prompt:
         message = f"From weight {at.weight:g} on the prompt hardly matters: different prompts look alike."
         numbers, limit = {"weight": at.weight, "prompt_response": response}, limits.ignores_prompt
     else:
@@ -131,34 +181,26 @@ def _ignores_prompt(at: WeightMetrics, limits: Thresholds) -> Finding:
 _DAMAGE = {
     "noise": "much noise is added",
     "clipped": "large parts are burnt out",
+    "sharpness": "everything blurs",
     "ssim": "nothing of the base's structure is left",
 }
 
 
-def _damage(at: WeightMetrics, limits: Thresholds) -> tuple[str, float, float] | None:
-    if at.noise > limits.noise:
-        return "noise", at.noise, limits.noise
-    if at.clipped > limits.clipped:
-        return "clipped", at.clipped, limits.clipped
-    if at.ssim < limits.ssim:
-        return "ssim", at.ssim, limits.ssim
-    return None
-
-
-def _colors(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:
-    strongest = metrics.weights[-1]
-    if strongest.color > limits.color:
-        towards = direction(metrics.color_direction)
-        message = f"Colors shift at weight {strongest.weight:g}, {towards}."
-        lightness, green_red, blue_yellow = metrics.color_direction
+def _colors(at: WeightMetrics, limits: Thresholds) -> Iterator[Finding]:
+    if at.cast > limits.color:
+        message = f"Colors shift at weight {at.weight:g}, {direction(at.direction)}."
+        lightness, green_red, blue_yellow = at.direction
         numbers = {
-            "weight": strongest.weight, "ciede2000": strongest.color,
+            "weight": at.weight, "ciede2000": at.cast,
             "lightness": lightness, "green_red": green_red, "blue_yellow": blue_yellow,
         }  # fmt: skip
         yield Finding("colour_shift", Severity.INFO, message, numbers, limits.color)
-    if strongest.border > limits.border:
-        message = f"The background changes with the adapter at weight {strongest.weight:g}."
-        numbers = {"weight": strongest.weight, "ciede2000": strongest.border}
+    message = f"The background changes with the adapter at weight {at.weight:g}."
+    if at.scene is not None and at.scene > limits.scene:
+        numbers = {"weight": at.weight, "ciede2000": at.scene}
+        yield Finding("background_drift", Severity.INFO, message, numbers, limits.scene)
+    elif at.border > limits.border:
+        numbers = {"weight": at.weight, "ciede2000": at.border}
         yield Finding("background_drift", Severity.INFO, message, numbers, limits.border)
 
 
@@ -184,16 +226,18 @@ def _trigger(at: WeightMetrics, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _recommendation(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:
-    """The largest weight at which the adapter is seen and nothing has collapsed, with the range that leads
-    to it.
+    """From the first weight at which the adapter is seen to the last before anything goes wrong.
+
+    What lies beyond the first faulty weight is not recommended, even where it measures well again.
     """
-    good = [at for at in metrics.weights if at.effect >= limits.no_effect and not _faulty(at, limits)]
+    good: list[WeightMetrics] = []
+    for at in metrics.weights:
+        if faulty(at, limits):
+            break
+        if at.effect >= limits.no_effect:
+            good.append(at)
     if good:
         low, high = good[0].weight, good[-1].weight
         span = f"weight {high:g}" if low == high else f"weights {low:g} to {high:g}"
         message = f"Recommended: {span}."
         yield Finding("recommended_weight", Severity.INFO, message, {"low": low, "high": high})
-
-
-def _faulty(at: WeightMetrics, limits: Thresholds) -> bool:
-    return _memorized(at, limits) or _deaf(at, limits) or _damage(at, limits) is not None

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-from scipy.stats import rankdata
-
 from inference.metrics.cells import CellMetrics
-from inference.metrics.pictures import Floats, distance
+from inference.metrics.dose import dose_response, knee
+from inference.metrics.pictures import Floats
+from inference.metrics.spreads import nothing_shared, ratio, same_prompt, same_seed, spread
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One cell as the sheet's measures need it. `weight` is null for the base; the base has no metrics."""
+    """One cell as the sheet's measures need it. `weight` is null for the base; the base has no metrics.
+
+    `column` is the sheet's column, for recipes whose columns differ in more than the weight. `scene` marks a
+    prompt without a subject. `pair` joins prompts that ask for the same thing, one with trigger words and one
+    without.
+    """
 
     prompt: int
     seed: int
@@ -27,24 +30,37 @@ class Shot:
     descriptor: Floats
     metrics: CellMetrics | None
     usable: bool = True
+    column: int = 0
+    scene: bool = False
+    pair: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WeightMetrics:
-    """Means over all rows at one weight; the ratios compare with the base's own rows.
+    """Means over all rows at one weight.
 
+    cast: CIEDE2000 of the whole picture or of its border band, whichever is less: a color over everything.
+    direction: mean change of L*, a*, b*.
+    scene: CIEDE2000 of the prompts without a subject; null where the sheet has none.
     seed_diversity: distance between seeds of one prompt with the adapter / without; near 0 all seeds look
     alike.
     prompt_response: distance between prompts at one seed with / without; near 0 the prompt no longer matters.
-    prompt_grip: prompt_response / seed_diversity; near 0 the seed decides the picture instead of the prompt.
-    selectivity: (E_trigger - E_neutral) / (E_trigger + E_neutral), each effect against its own twin.
+    prompt_grip: distance between prompts at one seed / between seeds of one prompt; below 1 the seed decides
+    more than the prompt. base_grip: the same without the adapter.
+    variety: distance between cells of other prompts and other seeds with / without; near 0 all cells show one
+    picture.
+    selectivity: see `_selectivity`.
     """
 
     weight: float
     effect: float
     color: float
     border: float
+    cast: float
+    direction: tuple[float, float, float]
+    scene: float | None
     ssim: float
+    gmsd: float
     noise: float
     clipped: float
     chroma: float
@@ -52,6 +68,8 @@ class WeightMetrics:
     seed_diversity: float | None
     prompt_response: float | None
     prompt_grip: float | None
+    base_grip: float | None
+    variety: float | None
     selectivity: float | None
 
 
@@ -59,17 +77,19 @@ class WeightMetrics:
 class SheetMetrics:
     """Everything measured on a sheet.
 
-    `dose_response` is Spearman's rank correlation of weight and effect within a row, the mean over all rows.
+    `dose_response` is Spearman's rank correlation of weight and effect within a row, the mean over all rows;
+    `knee` the weight from which on more of it adds little (`dose.knee`).
     """
 
     weights: tuple[WeightMetrics, ...]
     dose_response: float | None
+    knee: float | None
     color_direction: tuple[float, float, float]
     unusable: int
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, rounded."""
-        return _rounded(asdict(self))  # type: ignore[no-any-return]
+        return rounded(asdict(self))  # type: ignore[no-any-return]
 
 
 def measure(shots: Sequence[Shot]) -> SheetMetrics:
@@ -79,103 +99,94 @@ def measure(shots: Sequence[Shot]) -> SheetMetrics:
     for shot in shots:
         if shot.weight is not None:
             ladder[shot.weight].append(shot)
-    weights = tuple(_at_weight(weight, ladder[weight], base) for weight in sorted(ladder))
+    weights = tuple(at_weight(weight, ladder[weight], base) for weight in sorted(ladder))
     return SheetMetrics(
         weights=weights,
-        dose_response=_dose_response(shots),
-        color_direction=_direction(ladder[max(ladder)]) if ladder else (0.0, 0.0, 0.0),
+        dose_response=dose_response(_rows(shots)),
+        knee=knee([(at.weight, at.effect) for at in weights]),
+        color_direction=weights[-1].direction if weights else (0.0, 0.0, 0.0),
         unusable=sum(not shot.usable for shot in shots),
     )
 
 
-def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Rank correlation, or None where it is not defined: fewer than three values, or all equal."""
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
-
-
-def _dose_response(shots: Sequence[Shot]) -> float | None:
+def _rows(shots: Sequence[Shot]) -> list[list[tuple[float, float]]]:
     rows: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     for shot in shots:
         if shot.weight is not None and shot.metrics is not None:
             rows[shot.prompt, shot.seed].append((shot.weight, shot.metrics.effect))
-    found = [spearman([w for w, _ in row], [effect for _, effect in row]) for row in rows.values()]
-    defined = [value for value in found if value is not None]
-    return fmean(defined) if defined else None
+    return list(rows.values())
 
 
-def _at_weight(weight: float, shots: Sequence[Shot], base: Sequence[Shot]) -> WeightMetrics:
+def at_weight(weight: float, shots: Sequence[Shot], base: Sequence[Shot]) -> WeightMetrics:
+    """What the cells of one column, all at `weight`, come to against the base's cells of the same rows."""
     metrics = [shot.metrics for shot in shots if shot.metrics is not None]
 
     def mean(value: Callable[[CellMetrics], float]) -> float:
         return fmean(map(value, metrics)) if metrics else 0.0
 
-    seeds = _spread_ratio(shots, base, lambda shot: shot.prompt)
-    prompts = _spread_ratio(shots, base, lambda shot: shot.seed)
+    prompts, seeds = spread(shots, same_seed), spread(shots, same_prompt)
+    base_prompts, base_seeds = spread(base, same_seed), spread(base, same_prompt)
+    scenes = [shot.metrics.color_mean for shot in shots if shot.scene and shot.metrics is not None]
     return WeightMetrics(
         weight=weight,
         effect=mean(lambda m: m.effect),
         color=mean(lambda m: m.color_mean),
         border=mean(lambda m: m.border),
+        cast=mean(lambda m: min(m.color_mean, m.border)),
+        direction=(mean(lambda m: m.lightness), mean(lambda m: m.green_red), mean(lambda m: m.blue_yellow)),
+        scene=fmean(scenes) if scenes else None,
         ssim=mean(lambda m: m.ssim),
+        gmsd=mean(lambda m: m.gmsd),
         noise=mean(lambda m: m.noise),
         clipped=mean(lambda m: m.clipped),
         chroma=mean(lambda m: m.chroma),
         sharpness=mean(lambda m: m.sharpness),
-        seed_diversity=seeds,
-        prompt_response=prompts,
-        # Where all seeds give one picture the ratio says nothing: that is what seed_diversity is for.
-        prompt_grip=prompts / seeds if seeds and prompts is not None else None,
+        seed_diversity=ratio(seeds, base_seeds),
+        prompt_response=ratio(prompts, base_prompts),
+        # Where all seeds give one picture this says nothing: that is what seed_diversity is for.
+        prompt_grip=ratio(prompts, seeds),
+        base_grip=ratio(base_prompts, base_seeds),
+        variety=ratio(spread(shots, nothing_shared), spread(base, nothing_shared)),
         selectivity=_selectivity(shots),
     )
 
 
-def _spread_ratio(shots: Sequence[Shot], base: Sequence[Shot], group: Callable[[Shot], int]) -> float | None:
-    with_adapter, without = _spread(shots, group), _spread(base, group)
-    # A base whose own rows look alike says nothing about what the adapter took away.
-    if with_adapter is None or without is None or without < 1e-3:
-        return None
-    return with_adapter / without
-
-
-def _spread(shots: Iterable[Shot], group: Callable[[Shot], int]) -> float | None:
-    """Mean distance of all pairs within each group."""
-    groups: dict[int, list[Floats]] = defaultdict(list)
-    for shot in shots:
-        groups[group(shot)].append(shot.descriptor)
-    found = [distance(a, b) for members in groups.values() for a, b in combinations(members, 2)]
-    return fmean(found) if found else None
-
-
 def _selectivity(shots: Sequence[Shot]) -> float | None:
-    effects: dict[bool, list[float]] = {True: [], False: []}
+    """(E_trigger - E_neutral) / (E_trigger + E_neutral), each effect against its own twin.
+
+    Where the sheet asks for the same things with and without the words, each pair is compared with itself.
+    Elsewhere prompts differ in more than the words, and some are touchier than others: E_trigger is then the
+    prompt with the words that changes most and E_neutral the one without them that changes least, for a
+    selective adapter leaves at least one of those nearly alone.
+    """
+    effects: dict[bool, dict[int, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
+    paired: dict[bool, dict[int, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
     for shot in shots:
         if shot.metrics is not None:
-            effects[shot.triggered].append(shot.metrics.effect)
+            effects[shot.triggered][shot.prompt].append(shot.metrics.effect)
+            if shot.pair is not None:
+                paired[shot.triggered][shot.pair].append(shot.metrics.effect)
+    both = paired[True].keys() & paired[False].keys()
+    if both:
+        found = [_contrast(fmean(paired[True][pair]), fmean(paired[False][pair])) for pair in sorted(both)]
+        defined = [value for value in found if value is not None]
+        return fmean(defined) if defined else None
     if not (effects[True] and effects[False]):
         return None
-    with_trigger, neutral = fmean(effects[True]), fmean(effects[False])
+    return _contrast(max(map(fmean, effects[True].values())), min(map(fmean, effects[False].values())))
+
+
+def _contrast(with_trigger: float, neutral: float) -> float | None:
     total = with_trigger + neutral
     return (with_trigger - neutral) / total if total > 1e-6 else None
 
 
-def _direction(shots: Sequence[Shot]) -> tuple[float, float, float]:
-    metrics = [shot.metrics for shot in shots if shot.metrics is not None]
-    if not metrics:
-        return (0.0, 0.0, 0.0)
-    return (
-        fmean(m.lightness for m in metrics),
-        fmean(m.green_red for m in metrics),
-        fmean(m.blue_yellow for m in metrics),
-    )
-
-
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """The value with every float in it at five places: plain JSON from `asdict`."""
     if isinstance(value, float):
         return round(value, 5)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value

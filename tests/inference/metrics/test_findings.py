@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from inference.metrics import Finding, SheetMetrics, Shot, compare, find, measure
+from inference.metrics import Finding, SheetMetrics, Shot, compare, find, measure, wrong_base
+from inference.metrics.dose import knee, spearman
 from inference.metrics.findings import direction
 from inference.metrics.pictures import Measured
-from inference.metrics.sheets import spearman
 from tests.inference.metrics.pictures import Pixels, burnt, noisy, scene, tinted
 
 WEIGHTS = (0.4, 0.6, 0.8, 1.0)
@@ -183,3 +183,45 @@ def test_rank_correlation_is_undefined_rather_than_invented(
 def test_directions_are_named_in_plain_words() -> None:
     assert direction((10, 0, -5)) == "towards lighter and bluer"
     assert direction((0, 1, -2)) == "in no common direction"
+
+
+def test_a_knee_is_where_more_weight_adds_little() -> None:
+    assert knee([(0.4, 0.8), (0.6, 0.9), (0.8, 0.95), (1.0, 1.0)]) == 0.4
+    assert knee([(0.4, 0.4), (0.6, 0.6), (0.8, 0.8), (1.0, 1.0)]) is None
+    assert knee([(0.4, 0.0), (0.6, 0.0), (1.0, 0.0)]) is None
+
+
+def test_a_sharp_style_of_flat_colors_is_no_collapse_while_its_structure_stands() -> None:
+    def flat(base: Pixels, weight: float, prompt: int, seed: int) -> Pixels:
+        picture = base.copy()
+        picture[(base == base[0, 0]).all(axis=-1)] = (255, 255, 255)
+        return picture
+
+    metrics = sheet(flat)
+    assert metrics.weights[-1].clipped > 0.25
+    assert "collapses_at" not in codes(metrics)
+
+
+def test_nothing_is_recommended_beyond_the_first_fault() -> None:
+    def broken_in_between(base: Pixels, weight: float, prompt: int, seed: int) -> Pixels:
+        return noisy(base, 60) if weight == 0.6 else good(base, weight, prompt, seed)
+
+    assert one(sheet(broken_in_between), "recommended_weight").numbers == {"low": 0.4, "high": 0.4}
+
+
+@pytest.mark.parametrize("code", ["wrong_base", "nothing_matched", "unmatched_modules"])
+def test_a_file_for_another_base_is_found_before_the_first_picture(code: str) -> None:
+    (finding,) = wrong_base(code, "80 of 128 modules have other shapes.", misfits=80, modules=128)
+    assert (finding.code, finding.severity) == ("wrong_base", "error")
+    assert finding.numbers == {"misfits": 80, "modules": 128}
+    assert wrong_base("no_base_weights", "No weights.") == []
+
+
+def test_with_pairs_of_prompts_the_trigger_words_are_compared_on_the_same_picture() -> None:
+    shots = []
+    for prompt, triggered in ((0, True), (1, False)):
+        twin = Measured(base_picture(0, 0))
+        cell = Measured(good(twin.pixels, 1.0, 3, 0) if triggered else twin.pixels)
+        shots.append(Shot(prompt, 0, triggered, None, twin.descriptor, None, pair=7))
+        shots.append(Shot(prompt, 0, triggered, 1.0, cell.descriptor, compare(cell, twin), pair=7))
+    assert measure(shots).weights[0].selectivity == pytest.approx(1)
