@@ -29,6 +29,7 @@ def _collapse(numbers: Numbers) -> str:
     how = {
         "noise": _("much noise is added"),
         "clipped": _("large parts are burnt out"),
+        "sharpness": _("everything blurs"),
         "ssim": _("nothing of the base's structure is left"),
     }
     named = next(text for name, text in how.items() if name in numbers)
@@ -72,6 +73,25 @@ def _recommended(numbers: Numbers) -> str:
     return _("Recommended: weights %(low)s to %(high)s.") % {"low": low, "high": high}
 
 
+def _wrong_base(numbers: Numbers) -> str:
+    if not numbers.get("modules"):
+        return _("The file is an adapter for another base model.")
+    return _("The file is for another base model: %(misfits)d of its %(modules)d modules do not fit.") % {
+        "misfits": int(numbers["misfits"]),
+        "modules": int(numbers["modules"]),
+    }
+
+
+def _hands(numbers: Numbers) -> str:
+    if numbers["detected"]:
+        return _("Look at the hands in %(count)d pictures.") % {"count": int(numbers["pictures"])}
+    return _("Look at the hands yourself: no hand detector is set up, the crops only show busy places.")
+
+
+def _share(numbers: Numbers, name: str) -> int:
+    return round(100 * max(0.0, float(numbers[name])))
+
+
 _SENTENCES: dict[str, Callable[[Numbers], str]] = {
     "no_effect": lambda numbers: (
         _("The adapter changes nothing that can be seen, even at weight %(weight)s.")
@@ -81,7 +101,7 @@ _SENTENCES: dict[str, Callable[[Numbers], str]] = {
         _("%(count)d pictures are black, flat or not finite.") % {"count": int(numbers["pictures"])}
     ),
     "overfit": lambda numbers: (
-        _("From weight %(weight)s on different seeds give nearly the same picture.")
+        _("From weight %(weight)s on different prompts and seeds give nearly the same picture.")
         % {"weight": _weight(numbers)}
     ),
     "little_variety": lambda numbers: (
@@ -101,6 +121,26 @@ _SENTENCES: dict[str, Callable[[Numbers], str]] = {
         "The adapter acts as much without its trigger words as with them."
     ),
     "recommended_weight": _recommended,
+    "wrong_base": _wrong_base,
+    "look_at_hands": _hands,
+    "block_carries": lambda numbers: (
+        _("One block alone makes %(share)d percent of the effect.") % {"share": _share(numbers, "share")}
+    ),
+    "spoil_each_other": lambda numbers: _("Together the adapters show a fault that none of them has alone."),
+    "drowned_out": lambda numbers: (
+        _("Of adapter %(adapter)d only %(kept)d percent of its change is left beside the others.")
+        % {"adapter": int(numbers["adapter"]), "kept": _share(numbers, "kept")}
+    ),
+    "versions_alike": lambda numbers: _("Both versions draw the same pictures."),
+    "version_worse": lambda numbers: (
+        _("From weight %(weight)s on this version has a fault that the earlier one lacks.")
+        % {"weight": _weight(numbers)}
+    ),
+    "version_better": lambda numbers: (
+        _("At weight %(weight)s this version lacks a fault of the earlier one.")
+        % {"weight": _weight(numbers)}
+    ),
+    "setting_spoils": lambda numbers: _("One value of a setting brings a fault that other values avoid."),
 }
 KNOWN = frozenset(_SENTENCES)
 """Codes with a sentence; a test compares them with the findings that exist."""

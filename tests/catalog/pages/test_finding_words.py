@@ -13,13 +13,14 @@ from catalog.pages.finding_words import KNOWN, finding_sentence
 
 NUMBERS = {
     "weight": 0.8, "low": 0.4, "high": 0.8, "pictures": 3, "noise": 9.0, "prompt_grip": 0.3,
-    "lightness": -9.0, "green_red": 5.0, "blue_yellow": 0.0,
+    "lightness": -9.0, "green_red": 5.0, "blue_yellow": 0.0, "modules": 128, "misfits": 80, "detected": 0.0, "share": 0.4, "adapter": 2, "kept": 0.1,
 }  # fmt: skip
 
 
 def codes_of_the_metrics() -> set[str]:
-    source = Path(settings.BASE_DIR, "inference", "metrics", "findings.py").read_text(encoding="utf-8")
-    return set(re.findall(r'Finding\(\s*"([a-z_]+)"', source))
+    sources = Path(settings.BASE_DIR, "inference", "metrics").glob("*.py")
+    found = (re.findall(r'Finding\(\s*"([a-z_]+)"', path.read_text(encoding="utf-8")) for path in sources)
+    return {code for codes in found for code in codes}
 
 
 def test_every_finding_that_the_metrics_make_has_a_sentence() -> None:
