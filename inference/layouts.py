@@ -1,4 +1,4 @@
-"""How the pictures of a batch share memory: all at once, or on one of the rungs below when that is too much."""
+"""How the pictures of a batch share memory: all at once, or on a rung below when that is too much."""
 
 from __future__ import annotations
 

@@ -64,6 +64,12 @@ class Sheet(models.Model):
     manifest = models.JSONField(default=dict, blank=True)
     metrics = models.JSONField(default=dict, blank=True)
     findings = models.JSONField(default=list, blank=True)
+    fallbacks = models.JSONField(
+        default=list, blank=True, help_text="what was done when memory did not suffice, step by step"
+    )
+    reproduction = models.JSONField(
+        default=dict, blank=True, help_text="how its pictures compared when they were last rendered again"
+    )
     image = models.ForeignKey(Blob, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     cells_total = models.PositiveIntegerField(default=0)
     seconds = models.FloatField(default=0)
