@@ -82,6 +82,15 @@ class NoRecipe(SheetRefused):
     next_step = "Take one of the recipes in docs/sheets.md."
 
 
+class RecipeDoesNotFit(SheetRefused):
+    """The recipe shows something that this version does not have: others to stack, an earlier version, a
+    negative prompt, blocks with names.
+    """
+
+    code = "recipe_does_not_fit"
+    next_step = "Name what the message asks for, or take another recipe."
+
+
 class NoAdapterFile(SheetRefused):
     """The version has no stored file that can be rendered."""
 

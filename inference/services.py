@@ -2,69 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from inference.base_files import base_digest, base_folder
+from inference.base_files import base_files
 from inference.errors import (
     BaseNotRenderable,
-    NoAdapterFile,
     NoBaseWeights,
-    NoRecipe,
     SheetRefused,
     WrongBase,
 )
-from inference.models import Sheet, SheetState
-from inference.recipes import FAMILIES, Recipe, SheetPlan, Trigger, UnknownRecipe, get_recipe
+from inference.house_recipes import find_recipe
+from inference.models import Sheet, SheetAdapter, SheetState
+from inference.recipes import FAMILIES
+from inference.shown import Content, Other, content_of
 from registry.jobs import enqueue
 from registry.main_files import MEASURABLE
 from registry.models import BaseModel, Check, CheckOutcome, File, Version
 
 RENDER_JOB = "render_sheet"
 STANDARD = "standard"
-# Categories that mean: the trigger words name what is in the picture, and so stand for its subject.
-_SUBJECT_TAGS = frozenset({"character", "celebrity", "person", "animal", "vehicle", "objects"})
 
 
-def plan_sheet(*, version: Version, recipe: str = STANDARD, base: BaseModel | None = None) -> Sheet:
+def plan_sheet(
+    *,
+    version: Version,
+    recipe: str = STANDARD,
+    base: BaseModel | None = None,
+    others: Sequence[Other] = (),
+) -> Sheet:
     """The sheet of a version's file on a base: a new row, or the one that is there.
 
     What can be seen to be impossible from rows alone gives a sheet in state refused with its code and
-    message. A sheet that failed, was refused, or whose plan or base has changed since is planned anew. Raises
-    NoAdapterFile, NoBaseWeights or NoRecipe when there is not even enough for a row.
+    message. A sheet that failed, was refused, or whose plan or base has changed since is planned anew.
+    `others` are the other adapters of a stack, or the earlier version. Raises NoAdapterFile, NoBaseWeights,
+    NoRecipe or RecipeDoesNotFit when there is not even enough for a row.
     """
-    file = renderable_file(version)
     base = base or choose_base(version)
-    plan = SheetPlan(_recipe(recipe, base.family), trigger_of(version))
-    refusal = _family_refusal(version, base) or _weights_refusal(base)
-    folder_digest = "" if refusal else _digest_here(base)
+    content = content_of(version, find_recipe(recipe, base.family), others)
+    plan = content.plan
+    refusals = (_family_refusal(each, base) for each, _, _ in content.files)
+    refusal = next(filter(None, refusals), None) or _weights_refusal(base)
+    folder_digest = "" if refusal else digest_here(base)
     with transaction.atomic():
         sheet, _ = Sheet.objects.select_for_update().get_or_create(
             version=version,
-            blob=file.blob,
+            blob=content.files[0][1].blob,
             base=base,
             recipe_digest=plan.recipe.digest(),
+            others=content.others,
             defaults={"recipe": recipe, "cells_total": plan.cells},
         )
         same_base = not (folder_digest and sheet.base_digest) or sheet.base_digest == folder_digest
         current = sheet.plan == plan.as_dict() and same_base
         if not current or sheet.state in {SheetState.FAILED, SheetState.REFUSED}:
-            _plan_anew(sheet, plan, folder_digest, refusal)
+            _plan_anew(sheet, content, folder_digest, refusal)
     if refusal is not None:
         record_check(version)
     return sheet
 
 
 def request_sheet(
-    *, version: Version, recipe: str = STANDARD, base: BaseModel | None = None, priority: int = 0
+    *,
+    version: Version,
+    recipe: str = STANDARD,
+    base: BaseModel | None = None,
+    others: Sequence[Other] = (),
+    priority: int = 0,
 ) -> Sheet:
     """Plan a sheet and have a GPU worker render it; smaller priorities go first.
 
     Raises what plan_sheet raises.
     """
     with transaction.atomic():
-        sheet = plan_sheet(version=version, recipe=recipe, base=base)
+        sheet = plan_sheet(version=version, recipe=recipe, base=base, others=others)
         if sheet.state in {SheetState.WAITING, SheetState.RENDERING}:
             enqueue(
                 RENDER_JOB,
@@ -104,16 +118,6 @@ def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
     return sheets
 
 
-def renderable_file(version: Version) -> File:
-    """The adapter file that a sheet shows: the first stored safetensors file. Raises NoAdapterFile."""
-    files = version.files.filter(MEASURABLE).select_related("blob")
-    adapter = files.filter(blob__inspections__kind="adapter").first()
-    found = adapter or files.first()
-    if found is None:
-        raise NoAdapterFile(f"Version {version.pk} has no stored safetensors file.")
-    return found
-
-
 def choose_base(version: Version) -> BaseModel:
     """The base to show a version on: decided, else declared, else any of its family, with weights where
     there are.
@@ -141,15 +145,6 @@ def find_base(name: str) -> BaseModel:
     return found
 
 
-def trigger_of(version: Version) -> Trigger:
-    """The first of the version's trigger words, and whether they name the subject (told by the adapter's
-    tags).
-    """
-    words = version.trigger_words[0] if version.trigger_words else ""
-    tags = {tag.casefold() for tag in version.adapter.tags}
-    return Trigger(words, names_subject=bool(tags & _SUBJECT_TAGS))
-
-
 def mark_failed(sheet: Sheet, code: str, message: str, *, refused: bool = False) -> None:
     """Record why a sheet came to nothing, and tell vetting."""
     sheet.state = SheetState.REFUSED if refused else SheetState.FAILED
@@ -159,8 +154,12 @@ def mark_failed(sheet: Sheet, code: str, message: str, *, refused: bool = False)
 
 
 def record_check(version: Version) -> None:
-    """The `sheet` gate of a version: what its best sheet tells, or why there is none."""
-    sheets = list(version.sheets.order_by("-created", "-pk")[:20])
+    """The `sheet` gate of a version: what its best sheet tells, or why there is none.
+
+    The standard sheet speaks first: a stack or a tuning tells of more than this file.
+    """
+    own = version.sheets.order_by("-created", "-pk")
+    sheets = list(own.filter(recipe=STANDARD)[:20]) or list(own[:20])
     done = next((sheet for sheet in sheets if sheet.state == SheetState.DONE), None)
     sheet = done or (sheets[0] if sheets else None)
     if sheet is None:
@@ -191,13 +190,6 @@ def _gate(sheet: Sheet) -> tuple[CheckOutcome, str]:
     return CheckOutcome.TODO, "The comparison sheet is not rendered yet."
 
 
-def _recipe(name: str, family: str) -> Recipe:
-    try:
-        return get_recipe(name, family)
-    except UnknownRecipe as error:
-        raise NoRecipe(str(error)) from None
-
-
 def _family_refusal(version: Version, base: BaseModel) -> SheetRefused | None:
     if version.detected_family in {"unknown", base.family}:
         return None
@@ -208,15 +200,16 @@ def _weights_refusal(base: BaseModel) -> SheetRefused | None:
     return None if base.weights else NoBaseWeights(f"{base.name} has no weights to render with.")
 
 
-def _digest_here(base: BaseModel) -> str:
+def digest_here(base: BaseModel) -> str:
     """The digest of the base's weights, or nothing: a site may plan what only its workers can render."""
     try:
-        return base_digest(base_folder(base))
+        return base_files(base).digest
     except BaseNotRenderable:
         return ""
 
 
-def _plan_anew(sheet: Sheet, plan: SheetPlan, folder_digest: str, refusal: SheetRefused | None) -> None:
+def _plan_anew(sheet: Sheet, content: Content, folder_digest: str, refusal: SheetRefused | None) -> None:
+    plan = content.plan
     sheet.plan, sheet.base_digest, sheet.cells_total = plan.as_dict(), folder_digest, plan.cells
     sheet.state = SheetState.WAITING if refusal is None else SheetState.REFUSED
     sheet.code, sheet.message = (refusal.code, refusal.message) if refusal else ("", "")
@@ -224,3 +217,9 @@ def _plan_anew(sheet: Sheet, plan: SheetPlan, folder_digest: str, refusal: Sheet
     sheet.save()
     # Places of an earlier plan would show pictures of other prompts.
     sheet.places.all().delete()
+    sheet.adapters.all().delete()
+    if len(content.files) > 1:
+        SheetAdapter.objects.bulk_create(
+            SheetAdapter(sheet=sheet, slot=slot, version=version, blob=file.blob, role=role)
+            for slot, (version, file, role) in enumerate(content.files)
+        )

@@ -17,8 +17,8 @@ from inference.services import (
     plan_missing_sheets,
     plan_sheet,
     request_sheet,
-    trigger_of,
 )
+from inference.shown import trigger_of
 from registry.models import BaseModel, Check, FileState, Job, JobState
 from tests.inference.rows import kohya_lora, make_base, make_version
 
@@ -193,7 +193,7 @@ def test_a_replaced_file_gets_a_sheet_of_its_own(folder: Path) -> None:
 def test_a_worker_renders_the_job_and_a_hopeless_one_ends_on_the_sheet(
     tiny_base: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inference import render
+    from inference import warm_bases
     from inference.recipes import library
     from registry import jobs
 
@@ -205,7 +205,7 @@ def test_a_worker_renders_the_job_and_a_hopeless_one_ends_on_the_sheet(
     good = request_sheet(version=make_version(name="good"))
     bad = request_sheet(version=make_version(b"no safetensors at all", name="bad"))
     assert jobs.work("gpu") == 2
-    render.forget_engine()
+    warm_bases.forget_engine()
     good.refresh_from_db()
     bad.refresh_from_db()
     assert good.state == SheetState.DONE

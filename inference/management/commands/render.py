@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from inference.cost import Cost, cost_of
 from inference.errors import SheetRefused
 from inference.models import Sheet, SheetState
 from inference.recipes import RECIPE_NAMES
 from inference.render import Rendered, render_sheet
 from inference.services import STANDARD, find_base, plan_sheet
+from inference.shown import Other
 from registry.errors import VersionNotFound
 from registry.models import Version
 from registry.storage import local_path
@@ -26,17 +29,33 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments of the contract."""
         parser.add_argument("version", type=int, help="id of the version")
-        parser.add_argument("--recipe", default=STANDARD, help=f"one of: {', '.join(RECIPE_NAMES)}")
+        parser.add_argument(
+            "--recipe", default=STANDARD, help=f"one of: {', '.join(RECIPE_NAMES)}; or one of the house's"
+        )
         parser.add_argument("--base", help="slug or name of the base model; else the version's own")
+        parser.add_argument(
+            "--with",
+            dest="others",
+            action="append",
+            default=[],
+            type=_other,
+            metavar="VERSION[:ROLE[:WEIGHT]]",
+            help="another version on the sheet: of a stack, or the earlier one",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print what the sheet would cost and render nothing"
+        )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Plan, render, print."""
-        version = Version.objects.select_related("adapter").filter(pk=options["version"]).first()
-        if version is None:
-            raise VersionNotFound(f"There is no version {options['version']}.")
+        version = _version(options["version"])
         base = find_base(options["base"]) if options["base"] else None
-        sheet = plan_sheet(version=version, recipe=options["recipe"], base=base)
+        others = [Other(_version(pk), role, weight) for pk, role, weight in options["others"]]
+        if options["dry_run"]:
+            self._print_cost(cost_of(version, options["recipe"], base, others), as_json=options["json"])
+            return
+        sheet = plan_sheet(version=version, recipe=options["recipe"], base=base, others=others)
         if sheet.state == SheetState.REFUSED:
             raise _refusal(sheet)
         run = render_sheet(sheet.pk, progress=self._progress())
@@ -53,6 +72,13 @@ class Command(BaseCommand):
                 self.stderr.write(f"{done} of {total} cells")
 
         return show
+
+    def _print_cost(self, cost: Cost, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(cost.as_dict(), indent=2))
+            return
+        time_needed = "time not known yet" if cost.seconds is None else f"about {cost.seconds:g} s"
+        self.stdout.write(f"{cost.cells} cells, {cost.new_cells} of them to render: {time_needed}")
 
     def _print(self, run: Rendered, *, as_json: bool) -> None:
         sheet = Sheet.objects.select_related("image").get(pk=run.sheet.pk)
@@ -76,6 +102,26 @@ class Command(BaseCommand):
         for finding in sheet.findings:
             self.stdout.write(f"  {finding['severity']}: {finding['message']}")
         self.stdout.write(f"  {image}")
+
+
+def _version(pk: int) -> Version:
+    found = Version.objects.select_related("adapter").filter(pk=pk).first()
+    if found is None:
+        raise VersionNotFound(f"There is no version {pk}.")
+    return found
+
+
+def _other(text: str) -> tuple[int, str, float]:
+    """VERSION[:ROLE[:WEIGHT]] in its parts."""
+    pk, _, rest = text.partition(":")
+    role, _, weight = rest.partition(":")
+    try:
+        number, value = int(pk), float(weight or 0)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not VERSION[:ROLE[:WEIGHT]]") from None
+    if not 0 <= value <= 2:
+        raise ArgumentTypeError("a weight is from 0 to 2")
+    return number, role.strip()[:40], value
 
 
 def _refusal(sheet: Sheet) -> SheetRefused:
