@@ -57,6 +57,9 @@ class PointedAway(_Biases):
 
     def replace(self, parameter: nn.Parameter, values: Tensor) -> Tensor:
         patched = values.to(parameter.dtype)
+        if patched.stride() != parameter.stride():
+            # A layout chosen for speed (channels last) decides the last bits, too.
+            patched = torch.empty_like(parameter.data).copy_(patched)
         self._own.append((parameter, parameter.data))
         parameter.data = patched
         return patched

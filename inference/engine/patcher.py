@@ -10,30 +10,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inference.engine import deltas, relative
 from inference.engine.block_weights import WeightOf
 from inference.engine.fitting import FittedAdapter, Modules, Place, Target, fit
 from inference.engine.kept import KeptWeights, kept_weights
+from inference.engine.sums import Key, Sum, Sums
 from inference.errors import NonFiniteAdapter, UnsupportedAdapter, WrongBase
 from registry.weights.errors import UnsupportedChange
 from registry.weights.loading import ModuleTensors, load_adapter
 
 __all__ = ["FittedAdapter", "WeightOf", "WeightPatcher"]
-
-
-@dataclass(slots=True)
-class _Sum:
-    """What will become of one parameter: its own numbers in float32, and what was added to them so far."""
-
-    parameter: nn.Parameter | None
-    total: Tensor
-    path: str
 
 
 class WeightPatcher:
@@ -94,8 +86,8 @@ class WeightPatcher:
         # Everything that changes one layer comes together, so that few sums are open at a time.
         jobs.sort(key=lambda job: min(self._order[id(place.module)] for place in job[0].places))
         waiting = Counter(key for target, _ in jobs for key in _keys(target))
-        sums: dict[tuple[int, str], _Sum] = {}
-        finite: list[tuple[str, Tensor]] = []
+        sums = Sums()
+        extremes: list[tuple[str, Tensor]] = []
         changed = 0
         for target, weight in jobs:
             _add(target, weight, sums)
@@ -103,24 +95,25 @@ class WeightPatcher:
                 waiting[key] -= 1
                 if not waiting[key] and key in sums:
                     changed += 1
-                    finite.append(self._write(key, sums.pop(key), target.places))
-        _check_finite(finite)
+                    made = sums.close(key)
+                    extremes.append((made.path, self._write(made)))
+                    sums.free(made)
+        _check_finite(extremes)
         return changed
 
-    def _write(self, key: tuple[int, str], made: _Sum, places: Sequence[Place]) -> tuple[str, Tensor]:
-        """Put the sum into the base; its path, and a number that is finite when all of it is."""
-        module = next(place.module for place in places if id(place.module) == key[0])
+    def _write(self, made: Sum) -> Tensor:
+        """Put the sum into the base; its least and largest number as they are there."""
         if made.parameter is None:
-            weight = module.weight
+            weight = made.module.weight
             assert isinstance(weight, Tensor)
-            patched = self._kept.give_bias(module, made.total.to(weight.dtype))
+            patched = self._kept.give_bias(made.module, made.total.to(weight.dtype))
         else:
             patched = self._kept.replace(made.parameter, made.total)
-        # Infinity and NaN survive a sum, and a sum is read faster than every number is tested.
-        return made.path, patched.sum(dtype=torch.float32)
+        # NaN and infinity show in them, and they are found faster than every number is tested.
+        return torch.stack(torch.aminmax(patched))
 
 
-def _keys(target: Target) -> set[tuple[int, str]]:
+def _keys(target: Target) -> set[Key]:
     """The parameters that a target may change."""
     names = ["weight"] if deltas.changes_weight(target.factors) else []
     if _changes_bias(target):
@@ -133,7 +126,7 @@ def _changes_bias(target: Target) -> bool:
     return scaled or bool({"diff_b", "b_norm", "up_bias", "down_bias"} & set(target.factors))
 
 
-def _add(target: Target, weight: float, sums: dict[tuple[int, str], _Sum]) -> None:
+def _add(target: Target, weight: float, sums: Sums) -> None:
     """Add weight times the target's change to the sums of the parameters it concerns."""
     device = target.places[0].weight.device
     factors = target.on(device)
@@ -144,17 +137,17 @@ def _add(target: Target, weight: float, sums: dict[tuple[int, str], _Sum]) -> No
         else:
             change = _change(target, factors)
             for place in target.places:
-                _rows(_sum(place, "weight", sums), place).add_(_part(change, place), alpha=weight)
+                sums.rows(place, "weight").add_(_part(change, place), alpha=weight)
     if _changes_bias(target):
         change = _bias_change(target, factors)
         for place in target.places:
-            _rows(_sum(place, "bias", sums), place).add_(_part(change, place), alpha=weight)
+            sums.rows(place, "bias").add_(_part(change, place), alpha=weight)
 
 
-def _add_thin(target: Target, product: deltas.Thin, weight: float, sums: dict[tuple[int, str], _Sum]) -> None:
+def _add_thin(target: Target, product: deltas.Thin, weight: float, sums: Sums) -> None:
     """The same without forming dW: one multiplication writes into the sum."""
     for place in target.places:
-        rows = _rows(_sum(place, "weight", sums), place)
+        rows = sums.rows(place, "weight")
         left = _part(product.left, place)
         flat = rows.view(len(rows), -1)
         if isinstance(product.scale, Tensor):
@@ -189,31 +182,11 @@ def _part(change: Tensor, place: Place) -> Tensor:
     return change if place.rows is None else change[place.rows]
 
 
-def _rows(made: _Sum, place: Place) -> Tensor:
-    return made.total if place.into is None else made.total[place.into]
-
-
-def _sum(place: Place, name: str, sums: dict[tuple[int, str], _Sum]) -> _Sum:
-    """The sum of one parameter, begun with the base's own numbers; a bias that is not there begins at 0."""
-    key = (id(place.module), name)
-    if key not in sums:
-        own = getattr(place.module, name, None)
-        if isinstance(own, nn.Parameter):
-            # A copy even where it is float32 already: the base's own numbers are never written to.
-            sums[key] = _Sum(own, own.detach().to(torch.float32, copy=True), place.path)
-        else:
-            weight = place.module.weight
-            assert isinstance(weight, Tensor)
-            zeros = torch.zeros(len(weight), dtype=torch.float32, device=weight.device)
-            sums[key] = _Sum(None, zeros, place.path)
-    return sums[key]
-
-
-def _check_finite(finite: Sequence[tuple[str, Tensor]]) -> None:
-    if not finite:
+def _check_finite(extremes: Sequence[tuple[str, Tensor]]) -> None:
+    if not extremes:
         return
     # One question to the device for all layers.
-    good = torch.isfinite(torch.stack([number.cpu() for _, number in finite]))
+    good = torch.isfinite(torch.stack([pair.float() for _, pair in extremes])).all(dim=1)
     if not bool(good.all()):
-        path = next(path for (path, _), fine in zip(finite, good.tolist(), strict=True) if not fine)
+        path = next(path for (path, _), fine in zip(extremes, good.tolist(), strict=True) if not fine)
         raise NonFiniteAdapter(f"The change of {path} is not finite.")
