@@ -55,7 +55,7 @@ def find(metrics: SheetMetrics, limits: Thresholds | None = None) -> list[Findin
     whole = [at for at in metrics.weights if damage(at, limits) is None]
     judged = whole[-1] if whole else strongest
     found = [*_collapse(metrics, limits), *_colors(judged, limits)]
-    found += _trigger(judged, limits) if whole else []
+    found += _trigger(judged, metrics.weights[0], limits) if whole else []
     found += _recommendation(metrics, limits)
     return found
 
@@ -218,11 +218,19 @@ def direction(shift: tuple[float, float, float]) -> str:
     return "towards " + " and ".join(words) if words else "in no common direction"
 
 
-def _trigger(at: WeightMetrics, limits: Thresholds) -> Iterator[Finding]:
-    if at.selectivity is not None and at.selectivity < limits.selectivity:
-        message = "The adapter acts as much without its trigger words as with them."
-        numbers = {"weight": at.weight, "selectivity": at.selectivity}
-        yield Finding("trigger_not_needed", Severity.INFO, message, numbers, limits.selectivity)
+def _trigger(at: WeightMetrics, lowest: WeightMetrics, limits: Thresholds) -> Iterator[Finding]:
+    """What the adapter does without its words has to grow with its weight.
+
+    A picture that jumps at the slightest touch of the weights and then stays was moved by the sampler.
+    """
+    if at.selectivity is None or at.selectivity >= limits.selectivity:
+        return
+    ladder = lowest.weight < at.weight and at.neutral is not None and lowest.neutral is not None
+    if ladder and (at.neutral or 0.0) < limits.growth * (lowest.neutral or 0.0):
+        return
+    message = "The adapter acts as much without its trigger words as with them."
+    numbers = {"weight": at.weight, "selectivity": at.selectivity}
+    yield Finding("trigger_not_needed", Severity.INFO, message, numbers, limits.selectivity)
 
 
 def _recommendation(metrics: SheetMetrics, limits: Thresholds) -> Iterator[Finding]:

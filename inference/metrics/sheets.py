@@ -49,7 +49,7 @@ class WeightMetrics:
     more than the prompt. base_grip: the same without the adapter.
     variety: distance between cells of other prompts and other seeds with / without; near 0 all cells show one
     picture.
-    selectivity: see `_selectivity`.
+    selectivity: see `_selectivity`. neutral: effect on the prompt without trigger words that changes least.
     """
 
     weight: float
@@ -71,6 +71,7 @@ class WeightMetrics:
     base_grip: float | None
     variety: float | None
     selectivity: float | None
+    neutral: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,24 @@ def at_weight(weight: float, shots: Sequence[Shot], base: Sequence[Shot]) -> Wei
         base_grip=ratio(base_prompts, base_seeds),
         variety=ratio(spread(shots, nothing_shared), spread(base, nothing_shared)),
         selectivity=_selectivity(shots),
+        neutral=_least(_effects(shots)[False]),
     )
+
+
+Effects = dict[int, list[float]]
+
+
+def _effects(shots: Sequence[Shot]) -> dict[bool, Effects]:
+    """Triggered or not -> prompt -> effects."""
+    found: dict[bool, Effects] = {True: defaultdict(list), False: defaultdict(list)}
+    for shot in shots:
+        if shot.metrics is not None:
+            found[shot.triggered][shot.prompt].append(shot.metrics.effect)
+    return found
+
+
+def _least(effects: Effects) -> float | None:
+    return min(map(fmean, effects.values())) if effects else None
 
 
 def _selectivity(shots: Sequence[Shot]) -> float | None:
@@ -159,21 +177,20 @@ def _selectivity(shots: Sequence[Shot]) -> float | None:
     prompt with the words that changes most and E_neutral the one without them that changes least, for a
     selective adapter leaves at least one of those nearly alone.
     """
-    effects: dict[bool, dict[int, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
-    paired: dict[bool, dict[int, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
+    paired: dict[bool, Effects] = {True: defaultdict(list), False: defaultdict(list)}
     for shot in shots:
-        if shot.metrics is not None:
-            effects[shot.triggered][shot.prompt].append(shot.metrics.effect)
-            if shot.pair is not None:
-                paired[shot.triggered][shot.pair].append(shot.metrics.effect)
+        if shot.metrics is not None and shot.pair is not None:
+            paired[shot.triggered][shot.pair].append(shot.metrics.effect)
     both = paired[True].keys() & paired[False].keys()
     if both:
         found = [_contrast(fmean(paired[True][pair]), fmean(paired[False][pair])) for pair in sorted(both)]
         defined = [value for value in found if value is not None]
         return fmean(defined) if defined else None
-    if not (effects[True] and effects[False]):
+    effects = _effects(shots)
+    neutral = _least(effects[False])
+    if not effects[True] or neutral is None:
         return None
-    return _contrast(max(map(fmean, effects[True].values())), min(map(fmean, effects[False].values())))
+    return _contrast(max(map(fmean, effects[True].values())), neutral)
 
 
 def _contrast(with_trigger: float, neutral: float) -> float | None:

@@ -27,7 +27,8 @@ class Thresholds:
     noise: added gray levels; clipped: added share of pixels; sharpness: ratio; ssim: structure left. The two
     in the middle are damage only where the structure is below ssim_loose as well: flat colors and soft focus
     may be what a style is. Above clipped_most a picture is burnt whatever its structure.
-    color, border, scene: CIEDE2000. selectivity: below it the adapter acts as much without its trigger words.
+    color, border, scene: CIEDE2000. selectivity: below it the adapter acts as much without its trigger words;
+    growth: what it does without them must rise by this factor from the lowest weight to count.
     keeps: share of an adapter's own change that must be left of it beside others; alike: descriptor distance
     below which two versions draw the same; carries: share of the whole effect worth naming a block for.
     """
@@ -48,6 +49,7 @@ class Thresholds:
     border: float = 15.0
     scene: float = 12.0
     selectivity: float = 0.29
+    growth: float = 1.25
     keeps: float = 0.4
     alike: float = 0.03
     carries: float = 0.25

@@ -225,3 +225,15 @@ def test_with_pairs_of_prompts_the_trigger_words_are_compared_on_the_same_pictur
         shots.append(Shot(prompt, 0, triggered, None, twin.descriptor, None, pair=7))
         shots.append(Shot(prompt, 0, triggered, 1.0, cell.descriptor, compare(cell, twin), pair=7))
     assert measure(shots).weights[0].selectivity == pytest.approx(1)
+
+
+def test_a_neutral_picture_that_jumps_once_and_stays_was_moved_by_the_sampler() -> None:
+    def jumps(base: Pixels, weight: float, prompt: int, seed: int) -> Pixels:
+        if prompt < 2:
+            return scene(x=30 + 20 * seed, color=COLORS[prompt], ground=GROUNDS[prompt])
+        return good(base, weight, prompt, seed)
+
+    metrics = sheet(jumps)
+    assert metrics.weights[-1].selectivity is not None
+    assert metrics.weights[-1].selectivity < 0.29
+    assert "trigger_not_needed" not in codes(metrics)
