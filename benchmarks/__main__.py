@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import decide, digests, fetch, inspect, lineage, rescan, statistics, sync, triage
+from benchmarks import decide, digests, fetch, findings, inspect, lineage, rescan, statistics, sync, triage
 from benchmarks.harness import Row, report
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "decide": decide.run,
     "digests": digests.run,
     "fetch": fetch.run,
+    "findings": findings.run,
     "inspect": inspect.run,
     "lineage": lineage.run,
     "rescan": rescan.run,
