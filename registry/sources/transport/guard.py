@@ -47,10 +47,17 @@ def recorded_connections() -> Iterator[list[Connection]]:
 def open_socket(host: str, port: int, timeout: float | None) -> socket.socket:
     """A socket connected to an address of the host that may be talked to.
 
-    Raises AddressNotAllowed when the name leads to one that may not, OSError when none answers.
+    Raises HostNotAllowed, AddressNotAllowed when the name leads to one that may not be, OSError when none
+    answers.
     """
-    private = current_policy().may_be_private(host, port)
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    policy = current_policy()
+    policy.check_connection(host, port)
+    private = policy.may_be_private(host, port)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        # A label that is empty or too long for DNS.
+        raise socket.gaierror(socket.EAI_NONAME, "no such name") from None
     for *_, place in found:
         _check(host, str(place[0]), private=private)
     failure: OSError | None = None
@@ -70,7 +77,7 @@ def is_allowed(address: str, *, private: bool) -> bool:
     ip = _innermost(ip_address(address.partition("%")[0]))
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _METADATA:
         return False
-    if ip.is_loopback or ip.is_private:
+    if ip.is_loopback or ip.is_private or (ip.version == 6 and ip.is_site_local):
         # Reserved ones (240.0.0.0/4) are private to Python, and nobody's.
         return private and not (ip.version == 4 and ip.is_reserved)
     if not ip.is_global:

@@ -14,8 +14,23 @@ from django.conf import settings
 from registry.sources.upstream_errors import BadAddress, HostNotAllowed, InsecureAddress
 
 PORTS = {"https": 443, "http": 80}
+# What every parser of addresses reads alike. In `evil.org\.civitai.com` one sees a subdomain of Civitai, and
+# another, the one that connects, evil.org.
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 # Names of query parameters that carry a secret of ours where people paste addresses.
-_SECRET = frozenset({"token", "access_token", "api_key", "apikey", "auth"})
+_SECRET = frozenset(
+    {
+        "token",
+        "access_token",
+        "access-token",
+        "api_key",
+        "api-key",
+        "apikey",
+        "auth",
+        "authorization",
+        "hf_token",
+    }
+)
 _SIGNATURE = re.compile(
     r"^(x-amz-.*|x-goog-.*|signature|sig|policy|key-pair-id|expires|hmac|verify)$", re.IGNORECASE
 )
@@ -82,9 +97,13 @@ class Policy:
 
     def may_be_private(self, host: str, port: int) -> bool:
         """The same of a connection about to be made."""
-        place = f"[{host}]" if ":" in host else host
-        schemes = [name for name, usual in PORTS.items() if usual == port] or ["http"]
-        return any(self.is_private(urlsplit(f"{scheme}://{place}:{port}")) for scheme in schemes)
+        return any(self.is_private(parts) for parts in _of_connection(host, port))
+
+    def check_connection(self, host: str, port: int) -> None:
+        """The last look, at what is connected to, however its address was read. Raises HostNotAllowed."""
+        known = (*self.hosts, *self.file_hosts, *self.private_hosts)
+        if not any(matches(pattern, parts) for parts in _of_connection(host, port) for pattern in known):
+            raise HostNotAllowed(f"{host} on port {port} is not on the list of upstreams.")
 
     def may_have_token(self, url: str) -> bool:
         """Whether any token may go there: never to a host that only stores files for an upstream."""
@@ -123,6 +142,13 @@ def credentials_for(url: str) -> Credentials | None:
     return None
 
 
+def _of_connection(host: str, port: int) -> list[SplitResult]:
+    """The addresses, by either scheme, that lead to this host and port."""
+    place = f"[{host}]" if ":" in host else host
+    schemes = [name for name, usual in PORTS.items() if usual == port] or ["http"]
+    return [urlsplit(f"{scheme}://{place}:{port}") for scheme in schemes]
+
+
 def split(url: str) -> SplitResult:
     """The parts of an http or https address, the host in lower case. Raises BadAddress."""
     try:
@@ -134,6 +160,9 @@ def split(url: str) -> SplitResult:
         raise BadAddress("The address is not one of http or https with a host's name.")
     if any(character.isspace() or ord(character) < 33 for character in url.strip()):
         raise BadAddress("The address has blanks or control characters in it.")
+    normal = normal_host(host)
+    if not _HOST.fullmatch(normal) and not (":" in normal and "%" not in host):
+        raise BadAddress("The address has a host's name that no host can have.")
     return parts
 
 
@@ -178,15 +207,19 @@ def origin(url: str) -> tuple[str, str, int]:
 def host_and_path(url: str) -> str:
     """How an address is named in messages and logs: without its query, user and password."""
     parts = split(url)
+    return f"{place_of(parts)}{parts.path}"
+
+
+def place_of(parts: SplitResult) -> str:
+    """Host and port in their one spelling, without user and password."""
+    host = normal_host(parts.hostname or "")
     port = f":{parts.port}" if parts.port else ""
-    return f"{normal_host(parts.hostname or '')}{port}{parts.path}"
+    return f"[{host}]{port}" if ":" in host else f"{host}{port}"
 
 
 def without_secrets(url: str) -> str:
     """The address without user, password, tokens and signatures in its query: what may be stored."""
     parts = split(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    place = f"{host}:{parts.port}" if parts.port else host
     query = parts.query
     pairs = parse_qsl(query, keep_blank_values=True)
     kept = [
@@ -194,16 +227,18 @@ def without_secrets(url: str) -> str:
     ]
     if kept != pairs:
         query = urlencode(kept)
-    return urlunsplit((parts.scheme, place, parts.path, query, ""))
+    return urlunsplit((parts.scheme, place_of(parts), parts.path, query, ""))
 
 
 def without_tokens(url: str) -> str:
-    """The address as it is sent. A token pasted into it is dropped: ours go into a header."""
+    """The address as it is sent, its host spelled as it was judged.
+
+    A token pasted into it is dropped: ours go into a header.
+    """
     parts = split(url)
     query = parts.query
     pairs = parse_qsl(query, keep_blank_values=True)
     kept = [(name, value) for name, value in pairs if name.lower() not in _SECRET]
     if kept != pairs:
         query = urlencode(kept)
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, place, parts.path, query, ""))
+    return urlunsplit((parts.scheme, place_of(parts), parts.path, query, ""))
