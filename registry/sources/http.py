@@ -9,7 +9,6 @@ or a log.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,7 +34,6 @@ from registry.sources.upstream_errors import (
     HtmlInsteadOfFile,
     UnexpectedAnswer,
     UpstreamError,
-    UpstreamUnavailable,
 )
 
 __all__ = [
@@ -170,15 +168,13 @@ def _answer(ask: Ask, accept: str, cap: int | None) -> Answer:
 
 def _read(received: Received, cap: int, policy: Policy) -> bytes:
     """The whole body. Raises AnswerTooLarge, UpstreamUnavailable."""
-    deadline = time.monotonic() + policy.total_seconds
     body = bytearray()
-    for block in received.blocks(_BLOCK, decode=True):
-        body += block
-        if len(body) > cap:
-            raise AnswerTooLarge(f"{host_and_path(received.url)} sends more than {cap} bytes.")
-        if time.monotonic() > deadline:
-            raise UpstreamUnavailable(f"{host_and_path(received.url)} is too slow.")
-        received.slot.keep()
+    with received.in_time(policy.total_seconds):
+        for block in received.blocks(_BLOCK, decode=True):
+            body += block
+            if len(body) > cap:
+                raise AnswerTooLarge(f"{host_and_path(received.url)} sends more than {cap} bytes.")
+            received.slot.keep()
     return bytes(body)
 
 
@@ -201,19 +197,20 @@ def _part(received: Received, url: str, start: int, end: int, policy: Policy) ->
     told = received.response.headers.get("Content-Range", "")
     if received.status == 416:
         return Answer(416, without_secrets(url), b"", received.response.headers, fetched)
+    if received.status not in {200, 206}:
+        raise UnexpectedAnswer(f"{place} answers without a file.", status=received.status)
     if received.status == 206 and not told.startswith(f"bytes {start}-"):
         raise UnexpectedAnswer(f"{place} sends another range than was asked for.")
     skip = 0 if received.status == 206 else start
     if skip > policy.answer_cap:
         raise UnexpectedAnswer(f"{place} gives no ranges, and what was asked for lies too far inside.")
-    deadline = time.monotonic() + policy.total_seconds
     body = bytearray()
-    for block in received.blocks(_BLOCK, decode=False):
-        body += block
-        if len(body) >= skip + end - start:
-            break
-        if time.monotonic() > deadline:
-            raise UpstreamUnavailable(f"{place} is too slow.")
+    with received.in_time(policy.total_seconds):
+        for block in received.blocks(_BLOCK, decode=False):
+            body += block
+            received.slot.keep()
+            if len(body) >= skip + end - start:
+                break
     part = bytes(body[skip : skip + end - start])
     return Answer(received.status, without_secrets(url), part, received.response.headers, fetched)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlunsplit
 
 import requests
 import urllib3
@@ -16,11 +16,13 @@ import urllib3
 from registry.sources.transport import refusals, statuses
 from registry.sources.transport.budget_rules import Signs
 from registry.sources.transport.budgets import API, FILES, Pause, Slot, reserve
+from registry.sources.transport.deadlines import deadline
 from registry.sources.transport.policy import (
     Credentials,
     Policy,
     host_and_path,
     origin,
+    place_of,
     split,
     without_tokens,
 )
@@ -84,8 +86,20 @@ class Received:
                 yield block
         except urllib3.exceptions.DecodeError:
             raise UnexpectedAnswer(f"{host_and_path(self.url)} sends what cannot be unpacked.") from None
-        except (urllib3.exceptions.HTTPError, OSError):
+        except (urllib3.exceptions.HTTPError, OSError, ValueError):
             raise UpstreamUnavailable(f"{host_and_path(self.url)} ended in the middle.") from None
+
+    @contextmanager
+    def in_time(self, seconds: float) -> Iterator[None]:
+        """Read the body inside. Raises UpstreamUnavailable where that takes longer."""
+        with deadline(seconds, self.response.raw.shutdown) as time:
+            try:
+                yield
+            except UpstreamUnavailable:
+                if not time.over:
+                    raise
+        if time.over:
+            raise UpstreamUnavailable(f"{host_and_path(self.url)} is too slow.")
 
 
 @contextmanager
@@ -141,11 +155,10 @@ class Patience:
 
 @contextmanager
 def _followed(ask: Ask, url: str, policy: Policy, pause: Pause) -> Iterator[Received]:
-    first, method, body = origin(url), ask.method, ask.body
+    first, method, body, credentials = origin(url), ask.method, ask.body, ask.credentials
     for _ in range(MOST_REDIRECTS + 1):
         slot = reserve(url, ask.lane, policy.longest_wait, pause)
         try:
-            credentials = ask.credentials if origin(url) == first else None
             response = _send(method, url, body, _headers(ask, url, credentials, policy), policy)
             try:
                 wait = _note(slot, response, policy)
@@ -153,7 +166,9 @@ def _followed(ask: Ask, url: str, policy: Policy, pause: Pause) -> Iterator[Rece
                     # Nothing of the range is there: the caller knows what that means for the file.
                     past_the_end = response.status_code == 416 and "Range" in ask.headers
                     if response.status_code >= 400 and not past_the_end:
-                        raise _refusal(url, response, wait)
+                        raise _refusal(url, response, wait, policy)
+                    if 300 <= response.status_code < 400 and not _is_unchanged(ask, response):
+                        raise UnexpectedAnswer(f"{host_and_path(url)} leads nowhere.")
                     yield Received(response, url, slot)
                     return
                 target = _target(ask, url, response, policy)
@@ -162,6 +177,9 @@ def _followed(ask: Ask, url: str, policy: Policy, pause: Pause) -> Iterator[Rece
                 elif body is not None and origin(target) != first:
                     raise UnexpectedAnswer(f"{host_and_path(url)} sends what was posted to another host.")
                 url = target
+                if origin(url) != first:
+                    # For good: another host may send us back to whatever it likes.
+                    credentials = None
             finally:
                 response.close()
         finally:
@@ -230,11 +248,19 @@ def asks_for_pause(status: int, signs: Signs) -> bool:
     return status == 429 or (status == 503 and signs.retry_after is not None)
 
 
-def _refusal(url: str, response: requests.Response, wait: float | None) -> UpstreamError:
-    try:
+def _is_unchanged(ask: Ask, response: requests.Response) -> bool:
+    """Whether this is the 304 that was asked for."""
+    asked = {name.lower() for name in ask.headers} & {"if-none-match", "if-modified-since"}
+    return response.status_code == 304 and bool(asked)
+
+
+def _refusal(url: str, response: requests.Response, wait: float | None, policy: Policy) -> UpstreamError:
+    body = b""
+    with (
+        suppress(urllib3.exceptions.HTTPError, OSError, ValueError),
+        deadline(policy.read_seconds, response.raw.shutdown),
+    ):
         body = response.raw.read(WORDS, decode_content=True)
-    except (urllib3.exceptions.HTTPError, OSError):
-        body = b""
     error = statuses.error_of(url, response.status_code, response.headers, body)
     error.retry_after = wait
     if isinstance(error, RateLimited) and wait:
@@ -244,8 +270,11 @@ def _refusal(url: str, response: requests.Response, wait: float | None) -> Upstr
 
 def _target(ask: Ask, url: str, response: requests.Response, policy: Policy) -> str:
     """Where the answer sends us, checked. Raises HostNotAllowed and LoginRequired among others."""
-    target = urljoin(url, response.headers["Location"].strip())
-    parts = split(target)
+    target = _joined(url, response.headers["Location"])
+    try:
+        parts = split(target)
+    except BadAddress:
+        raise UnexpectedAnswer(f"{host_and_path(url)} leads to what is no web address.") from None
     if parts.path.rstrip("/") in {"/login", "/signin"}:
         raise LoginRequired(f"{host_and_path(url)} leads to a log-in page.", status=response.status_code)
     policy.check(target, redirected_from=url)
@@ -253,5 +282,14 @@ def _target(ask: Ask, url: str, response: requests.Response, policy: Policy) -> 
     if ask.credentials and ask.credentials.token in query and origin(target) != origin(url):
         pairs = parse_qsl(query, keep_blank_values=True)
         query = urlencode([(name, value) for name, value in pairs if value != ask.credentials.token])
-    place = urlsplit(target).netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, place, parts.path, query, ""))
+    return urlunsplit((parts.scheme, place_of(parts), parts.path, query, ""))
+
+
+def _joined(url: str, location: str) -> str:
+    # http.client reads headers as Latin-1; who writes an address unquoted writes UTF-8.
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        return urljoin(url, location.strip())
+    except ValueError:
+        return ""

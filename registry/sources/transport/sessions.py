@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import threading
+from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from registry.sources.transport.deadlines import deadline
 from registry.sources.transport.guard import open_socket
+from registry.sources.transport.policy import current_policy
 
 _sessions: dict[int, requests.Session] = {}
 _lock = threading.Lock()
@@ -30,8 +34,16 @@ def session() -> requests.Session:
         return found
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: the library would look at the redirect, and for that read all of its body, though it is not
+        to follow it.
+        """
+        return None
+
+
 def _new_session() -> requests.Session:
-    made = requests.Session()
+    made = _Session()
     # Neither proxies nor passwords of the environment: a proxy would resolve names behind the guard's back.
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -53,14 +65,52 @@ def _connect(connection: HTTPConnection) -> socket.socket:
         raise NewConnectionError(connection, f"{connection.host}: {error.strerror}.") from error
 
 
+class _Response(http.client.HTTPResponse):
+    """Lets go of the socket where no head comes; the library leaves that to the garbage collector."""
+
+    def begin(self) -> None:
+        try:
+            super().begin()
+        except BaseException:
+            self.close()
+            raise
+
+
 class _Plain(HTTPConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
+
+    def getresponse(self) -> HTTPResponse:
+        return _in_time(self, super().getresponse)
 
 
 class _Secure(HTTPSConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
+
+    def getresponse(self) -> HTTPResponse:
+        return _in_time(self, super().getresponse)
+
+
+def _in_time(connection: HTTPConnection, respond: Callable[[], HTTPResponse]) -> HTTPResponse:
+    """The head of the answer; one that drips is ended: a socket's timeout begins anew with each byte."""
+    opened = connection.sock
+
+    def end() -> None:
+        # Not by the method of a TLS socket: that would take the key away from the thread that reads.
+        if opened is not None:
+            socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+    with deadline(current_policy().total_seconds, end) as time:
+        response = respond()
+    if time.over:
+        response.close()
+        raise TimeoutError("the head of the answer did not come in time")
+    return response
 
 
 class _PlainPool(HTTPConnectionPool):
