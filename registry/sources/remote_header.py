@@ -46,9 +46,9 @@ def web_page(error: HtmlInsteadOfFile, name: str) -> NotSafetensors:
 
 def _whole_size(answer: Answer) -> int | None:
     """The file's size by Content-Range (RFC 9110, 14.4), by Content-Length where the range was ignored."""
-    found = re.fullmatch(r"bytes \d+-\d+/(\d+)", _header(answer.headers, "content-range"))
+    found = re.fullmatch(r"bytes \d{1,18}-\d{1,18}/(\d{1,18})", _header(answer.headers, "content-range"))
     if found is None and answer.status == 200:
-        found = re.fullmatch(r"(\d+)", _header(answer.headers, "content-length"))
+        found = re.fullmatch(r"(\d{1,18})", _header(answer.headers, "content-length"))
     return int(found[1]) if found else None
 
 

@@ -36,7 +36,9 @@ ShouldStop = Callable[[], bool]
 
 # How often progress is told and a stop is looked for, in seconds.
 TELL_EVERY = 0.2
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# No file has more digits of bytes; what claims so is not believed.
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_LENGTH = re.compile(r"\d{1,18}")
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 # What these are called says that their first bytes may look like a page's.
@@ -114,7 +116,7 @@ class _Download:
                     break
                 except UpstreamError as error:
                     # A part of another file than thought: its bytes are of no use.
-                    if isinstance(error, HtmlInsteadOfFile | SizeMismatch):
+                    if isinstance(error, HtmlInsteadOfFile | SizeMismatch | AnswerTooLarge):
                         part.begin(Known())
                     if isinstance(error, SizeMismatch) and not mismatched:
                         # One wrong length may be a proxy's mistake; two are another file.
@@ -170,6 +172,8 @@ class _Download:
     def _accept(self, received: Received, part: Partial) -> int | None:
         """Check what is about to come and make the part ready for it; the size of the whole file."""
         response = received.response
+        if received.status not in {200, 206}:
+            raise UnexpectedAnswer(f"{self._place} answers without a file.", status=received.status)
         if received.media_type in _HTML and self._to.suffix not in _TEXTS:
             raise HtmlInsteadOfFile(f"{self._place} answers with a web page.", status=received.status)
         if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
@@ -182,6 +186,9 @@ class _Download:
                 part.begin(Known())
                 raise UnexpectedAnswer(f"{self._place} sends another range than was asked for.")
             total = int(told[3]) if told[3] != "*" else None
+            if total is None and self._size is None and not self._sha256:
+                part.begin(Known())
+                raise UnexpectedAnswer(f"{self._place} sends a part of a file and not how long it is.")
             known = part.known
             changed = known.total and total and total != known.total
             if changed or (known.etag and etag and known.address == self._address and etag != known.etag):
@@ -189,7 +196,7 @@ class _Download:
                 raise UnexpectedAnswer(f"{self._place} has become another file meanwhile.")
         else:
             length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
+            total = int(length) if _LENGTH.fullmatch(length) else None
         if total is not None and self._size is not None and total != self._size:
             # A page or a message is told as such, not as a file of another size.
             self._check_start(next(received.blocks(BLOCK, decode=False), b""), received)
@@ -214,7 +221,7 @@ class _Download:
                 pieces.append(piece)
                 waiting += len(piece)
                 if waiting >= BLOCK:
-                    self._append(part, pieces, received)
+                    self._append(part, pieces, received, total)
                     waiting = 0
                 now = time.monotonic()
                 if now - self._told >= TELL_EVERY:
@@ -224,20 +231,21 @@ class _Download:
                 watch.came(len(piece), now)
         finally:
             # Whatever ends it: what came is kept.
-            self._append(part, pieces, received)
+            self._append(part, pieces, received, total)
         if total is not None and part.size < total:
             raise UpstreamUnavailable(f"{self._place} ended in the middle.")
 
-    def _append(self, part: Partial, pieces: list[bytes], received: Received) -> None:
+    def _append(self, part: Partial, pieces: list[bytes], received: Received, total: int | None) -> None:
         if not pieces:
             return
         block = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         if part.size == 0:
             self._check_start(block, received)
-        most = self._policy.file_cap if self._size is None else self._size
+        told = total if self._size is None else self._size
+        most = self._policy.file_cap if told is None else told
         if part.size + len(block) > most:
-            kind = AnswerTooLarge if self._size is None else SizeMismatch
+            kind = AnswerTooLarge if told is None else SizeMismatch
             raise kind(f"{self._place} sends more than {most} bytes.")
         part.append(block)
 
@@ -252,7 +260,9 @@ class _Download:
 
     def _past_the_end(self, received: Received, part: Partial) -> None:
         """416: there is nothing after what is there; the file is whole, or was another one."""
-        told = re.fullmatch(r"bytes \*/(\d+)", received.response.headers.get("Content-Range", "").strip())
+        told = re.fullmatch(
+            r"bytes \*/(\d{1,18})", received.response.headers.get("Content-Range", "").strip()
+        )
         sure = self._sha256 or self._size == part.size or part.known.etag
         if told and int(told[1]) == part.size and sure:
             part.note(Known(self._address, part.known.etag, part.known.modified, part.size, self._sha256))
