@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
 from registry.sources.text import text
@@ -83,6 +84,9 @@ def _words(headers: Mapping[str, str], value: dict[str, Any]) -> str:
     for name in ("error", "message", "detail"):
         if isinstance(value.get(name), str) and value[name].strip():
             said = f"{said} {value[name]}".strip()
+    for token in settings.UPSTREAM_TOKENS.values():
+        # Some repeat what they were sent.
+        said = said.replace(token, "[hidden]") if token else said
     return " ".join(text(said).split())[:LONGEST_WORDS]
 
 
