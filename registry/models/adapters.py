@@ -76,6 +76,9 @@ class Adapter(models.Model):
         blank=True,
         help_text="fields that a person has set here",
     )
+    stated = models.JSONField(
+        default=dict, blank=True, help_text="what the source says of the fields that a person has set"
+    )
     created = models.DateTimeField(default=timezone.now, editable=False)
     updated = models.DateTimeField(auto_now=True)
 
@@ -136,6 +139,9 @@ class Version(models.Model):
         default=list,
         blank=True,
         help_text="fields that a person has set here",
+    )
+    stated = models.JSONField(
+        default=dict, blank=True, help_text="what the source says of the fields that a person has set"
     )
     created = models.DateTimeField(default=timezone.now, editable=False)
     updated = models.DateTimeField(auto_now=True)

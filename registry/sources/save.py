@@ -12,6 +12,7 @@ from django.db import transaction
 from registry import checks, verdicts
 from registry.analysis import request_analysis
 from registry.bases import find_base
+from registry.edits import keep_stated
 from registry.ledger import audit, note_change
 from registry.models import (
     Adapter,
@@ -31,6 +32,7 @@ from registry.offers import STATES, keep_availability, keep_offers, keep_picture
 from registry.review_items import keep_items
 from registry.sources.evidence import embedded_claims, keep_claim, keep_snapshot
 from registry.sources.listing import ListedVersion, Listing
+from registry.sources.renames import follow, identify
 from registry.sources.text import json_value
 from registry.upstream_checks import assess_upstream
 from registry.weights.trigger_words import STATED_SOURCES
@@ -123,7 +125,8 @@ def save_files(
     """Add bytes that were fetched to a version that is known already, and whatever follows from them."""
     # Whoever saves the same adapter waits here.
     adapter = Adapter.objects.select_for_update().get(pk=version.adapter_id)
-    version = Version.objects.select_related("base_declared", "base_decided").get(pk=version.pk)
+    rows = Version.objects.select_for_update(of=["self"], no_key=True)
+    version = rows.select_related("base_declared", "base_decided").get(pk=version.pk)
     version.adapter = adapter
     embedded = [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
     snapshots = {claim.document: keep_snapshot(claim.document) for claim in embedded if claim.document}
@@ -163,12 +166,15 @@ def _version(
     key = listed.source_key or content_key(files)
     values = values_of(listing, _creator(listing))
     adapter = None
+    renamed = False
     if listing.source_key is None:
         known = (
             Version.objects.filter(adapter__source=listing.source).select_related("adapter").order_by("id")
         )
         held = known.filter(source_key=key).first() or known.filter(source_key__in=siblings).first()
         adapter = held.adapter if held else None
+    else:
+        renamed = follow(listing.source, listing.source_key, listing.identity)
     if adapter is None:
         adapter_key = listing.source_key or (siblings[0] if siblings else key)
         adapter, _ = Adapter.objects.get_or_create(
@@ -176,14 +182,16 @@ def _version(
         )
     # Whoever saves another version of the same adapter waits here.
     adapter = Adapter.objects.select_for_update().get(pk=adapter.pk)
+    identify(adapter, listing.identity)
     if not listing.name_stated:
         # The same bytes may lie here under several names: the first one stays.
         del values["name"]
     changed = _fill(adapter, values)
-    version, created = Version.objects.get_or_create(
+    # Whoever edits the version by hand waits until this is committed, and is then not overwritten.
+    version, created = Version.objects.select_for_update(no_key=True).get_or_create(
         adapter=adapter, source_key=key, defaults={"name": listed.name}
     )
-    return version, created, changed or created
+    return version, created, changed or created or renamed
 
 
 def values_of(listing: Listing, creator: Creator | None) -> dict[str, Any]:
@@ -224,7 +232,10 @@ def _upstream(version: Version, listed: ListedVersion) -> bool:
 
 
 def _refused_when_fetched(version: Version) -> bool:
-    codes = [code for code, state in STATES.items() if state == version.availability]
+    # Of a file that is not found nothing follows (registry/absence.py); the page itself is there again.
+    codes = [
+        code for code, state in STATES.items() if state == version.availability != Availability.NOT_FOUND
+    ]
     return version.offers.filter(state=OfferState.FAILED, code__in=codes).exists()
 
 
@@ -269,7 +280,7 @@ def _creator(listing: Listing) -> Creator | None:
 def _fill(row: Adapter | Version, values: dict[str, Any]) -> bool:
     """Set what is not empty and differs; whether anything did. Absence upstream never erases here.
 
-    What a person has set here (registry/edits.py) stays byte for byte.
+    What a person has set here (registry/edits.py) stays byte for byte; what is said of it now stands beside.
     """
     changed = [
         name
@@ -280,6 +291,7 @@ def _fill(row: Adapter | Version, values: dict[str, Any]) -> bool:
         setattr(row, name, values[name])
     if changed:
         row.save(update_fields=[*changed, "updated"])
+    keep_stated(row, values)
     return bool(changed)
 
 
