@@ -10,7 +10,8 @@ const opener = tray?.querySelector("a");
 const sheet = tray?.querySelector(".tray__sheet");
 const badge = tray?.querySelector(".tray__count");
 const live = document.querySelector("[data-live]");
-let timer = 0, known = "", over = false, asked = 0;
+// What the page itself came with counts as known, so that a change before the first look is said too.
+let timer = 0, known = live?.querySelector("[data-said]")?.dataset.said ?? "", over = false, asked = 0;
 
 const isOpen = () => sheet && !sheet.hidden;
 

@@ -34,7 +34,7 @@ from registry.models import (
     Vetting,
 )
 from registry.services import Report, ingest
-from registry.sources.errors import NoAdaptersFound, PathNotFound, SourceNotSupported, UnknownBase
+from registry.sources.errors import NoAdaptersFound, PathNotFound, SourceError, UnknownBase
 from tests.registry.weight_files import (
     civitai_info,
     write_json,
@@ -266,19 +266,18 @@ def test_a_source_that_is_not_there_has_a_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "code"),
     [
-        "civitai:123",
-        "https://civitai.com/models/1",
-        "urn:air:sdxl:lora:civitai:1@2",
-        "https://huggingface.co/datasets/a/b",
-        "sha256:00",
+        ("https://huggingface.co/datasets/a/b", "source_not_supported"),
+        ("https://example.org/ink.safetensors", "source_not_supported"),
+        ("sha256:00", "reference_unclear"),
+        ("civitai:ink", "reference_unclear"),
     ],
 )
-def test_an_upstream_address_says_what_to_do_instead(source: str) -> None:
-    with pytest.raises(SourceNotSupported) as caught:
+def test_an_address_that_names_no_adapter_says_what_to_do_instead(source: str, code: str) -> None:
+    with pytest.raises(SourceError) as caught:
         ingest(source)
-    assert caught.value.code == "source_not_supported" and caught.value.next_step
+    assert caught.value.code == code and caught.value.next_step
 
 
 def test_an_unknown_license_or_base_stops_before_anything_is_stored(tmp_path: Path) -> None:
