@@ -47,12 +47,12 @@ def error_of(url: str, status: int, headers: Mapping[str, str], body: bytes) -> 
     if status in {401, 404} and code in _MISSING:
         return NotFoundUpstream(f"{place} was not found.{said}", status=status)
     match status:
-        case 401:
-            return LoginRequired(f"{place} is for those with an account.{said}", status=status)
-        case 403 if _is_early_access(value):
+        case 401 | 403 if _is_early_access(value):
             until = _date(value.get("deadline"))
             when = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
             return EarlyAccess(f"{place} is in early access{when}.", status=status, until=until)
+        case 401:
+            return LoginRequired(f"{place} is for those with an account.{said}", status=status)
         case 403 if is_page:
             # A proxy's page in front of the upstream: it says nothing about the item.
             return UpstreamUnavailable(
