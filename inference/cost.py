@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from inference.cells import Keyed, keyed_cells, sampling_inputs
+from inference.cells import keyed_cells, sampling_inputs
 from inference.house_recipes import find_recipe
+from inference.layouts import BatchLayout
 from inference.models import Cell, SheetCell
 from inference.recipes import Batch, Role
 from inference.services import STANDARD, choose_base, digest_here
-from inference.shown import Content, Other, content_of
+from inference.shown import Other, content_of
 from registry.models import BaseModel, Version
 
 # Sheets of the base that are looked at for seconds, and cells of them.
@@ -52,23 +53,23 @@ def cost_of(
     if not made:
         return Cost(content.plan.cells, content.plan.cells, None, measured=False)
     environment = made[0].inputs["environment"]
-    keyed = _keyed(
-        content, batches, base=digest_here(base) or made[0].inputs["base"], environment=environment
-    )
-    here = set(
-        Cell.objects.filter(pk__in=[cell.key for cells in keyed for cell in cells]).values_list(
-            "pk", flat=True
-        )
-    )
+    digest = digest_here(base) or made[0].inputs["base"]
+    layout = BatchLayout(**made[0].inputs.get("layout", {}))
+    adapters = [file.blob_id for _, file, _ in content.files]
+    keyed = [
+        keyed_cells(batch, base=digest, adapters=adapters, environment=environment, layout=layout)
+        for batch in batches
+    ]
+    keys = [cell.key for cells in keyed for cell in cells]
+    here = set(Cell.objects.filter(pk__in=keys).values_list("pk", flat=True))
     missing = []
     for batch, cells in zip(batches, keyed, strict=True):
-        keys = {cell.key for cell in cells}
-        if not keys <= here:
+        own = {cell.key for cell in cells}
+        if not own <= here:
             missing.append(batch)
-            here |= keys  # a column that samples as another one does is rendered once
-    seconds, measured = _seconds(
-        missing, [cell for cell in made if cell.inputs["environment"] == environment]
-    )
+            here |= own  # a column that samples as another one does is rendered once
+    alike = [cell for cell in made if cell.inputs["environment"] == environment]
+    seconds, measured = _seconds(missing, alike)
     return Cost(content.plan.cells, sum(len(batch.texts) for batch in missing), seconds, measured)
 
 
@@ -76,16 +77,8 @@ def _last_cells(base: BaseModel) -> list[Cell]:
     """Cells of the base's last sheets, the newest first."""
     sheets = base.sheets.order_by("-pk").values_list("pk", flat=True)[:_SHEETS]
     places = SheetCell.objects.filter(sheet__in=list(sheets)).select_related("cell")[:_CELLS]
-    return sorted(
-        {place.cell_id: place.cell for place in places}.values(), key=lambda c: c.created, reverse=True
-    )
-
-
-def _keyed(
-    content: Content, batches: Iterable[Batch], *, base: str, environment: Mapping[str, str]
-) -> list[list[Keyed]]:
-    adapters = [file.blob_id for _, file, _ in content.files]
-    return [keyed_cells(batch, base=base, adapters=adapters, environment=environment) for batch in batches]
+    found = {place.cell_id: place.cell for place in places}
+    return sorted(found.values(), key=lambda cell: cell.created, reverse=True)
 
 
 def _seconds(batches: Sequence[Batch], made: Sequence[Cell]) -> tuple[float | None, bool]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from inference.cells import Pixels, read_pixels, sampling_inputs
 from inference.contact_sheet import Heading, compose
-from inference.metrics import EDITION, PRELIMINARY, Finding, SheetMetrics, Shot, compare, find, measure
+from inference.metrics import EDITION, PRELIMINARY, Finding, Head, Shot, compare, find_by_recipe
 from inference.metrics.pictures import Measured
 from inference.models import Sheet, SheetCell, SheetState
 from inference.recipes import Role, SheetPlan
@@ -25,35 +25,38 @@ def finish_sheet(
     plan: SheetPlan,
     *,
     environment: Mapping[str, str],
-    layout: Mapping[str, int],
+    layout: Mapping[str, object],
     control: Mapping[str, object],
 ) -> None:
     """Measure the sheet's cells, compose its picture and mark it done, all in one transaction."""
     places = list(sheet.places.select_related("cell__image"))
     pixels = {(place.row, place.column): read_pixels(place.cell) for place in places}
-    metrics = _measure(plan, places, pixels)
-    findings = find(metrics)
+    shots = _shots(plan, places, pixels)
+    metrics, findings = find_by_recipe(sheet.recipe, str(plan.recipe.layout), shots, _heads(plan))
     sheet.finished = timezone.now()
     manifest = _manifest(sheet, plan, places, findings)
     manifest |= {"environment": dict(environment), "layout": dict(layout), "control": dict(control)}
-    manifest["metrics"] = metrics.as_dict()
+    if sheet.fallbacks:
+        manifest["fallbacks"] = sheet.fallbacks
+    manifest["metrics"] = metrics
     picture = compose(plan, pixels, _heading(sheet, findings), manifest)
     image = store_bytes(picture, container="png")
     with transaction.atomic():
         SheetCell.objects.bulk_update(places, ["metrics"])
         sheet.state, sheet.code, sheet.message = SheetState.DONE, "", ""
-        sheet.metrics, sheet.manifest, sheet.image = metrics.as_dict(), manifest, image
+        sheet.metrics, sheet.manifest, sheet.image = metrics, manifest, image
         sheet.findings = [finding.as_dict() for finding in findings]
         sheet.save()
         record_check(sheet.version)
 
 
-def _measure(
-    plan: SheetPlan, places: list[SheetCell], pixels: Mapping[tuple[int, int], Pixels]
-) -> SheetMetrics:
-    """Metrics of the sheet; those of each cell are written to its place on the way."""
+def _shots(plan: SheetPlan, places: list[SheetCell], pixels: Mapping[tuple[int, int], Pixels]) -> list[Shot]:
+    """The base and adapter cells as they are measured, each against the base that is sampled alike.
+
+    What is measured of a cell is written to its place on the way, the control's too.
+    """
     measured = {spot: Measured(picture) for spot, picture in pixels.items()}
-    rows, columns = plan.rows, plan.columns
+    rows, columns, pairs = plan.rows, plan.columns, _pairs(plan)
     shots = []
     for place in places:
         row, column = rows[place.row], columns[place.column]
@@ -62,13 +65,37 @@ def _measure(
         if column.role is not Role.BASE:
             metrics = compare(this, measured[place.row, column.twin])
             place.metrics = metrics.as_dict()
-        # The ladder is the adapter alone, sampled as usual: what else a recipe shows says other things.
-        if place.column == 0 or column.on_ladder:
-            usable = bool(place.cell.facts["usable"])
+        if column.role is not Role.CONTROL:
             shots.append(
-                Shot(row.prompt, row.seed, row.triggered, column.weight, this.descriptor, metrics, usable)
+                Shot(
+                    prompt=row.prompt,
+                    seed=row.seed,
+                    triggered=row.triggered,
+                    weight=column.weight,
+                    descriptor=this.descriptor,
+                    metrics=metrics,
+                    usable=bool(place.cell.facts["usable"]),
+                    column=place.column,
+                    scene=not plan.recipe.prompts[row.prompt].subject,
+                    pair=row.scene if row.scene in pairs else None,
+                )
             )
-    return measure(shots)
+    return shots
+
+
+def _pairs(plan: SheetPlan) -> set[int]:
+    """Scenes that are asked for with the trigger words and without."""
+    asked = [{row.scene for row in plan.rows if row.triggered is called} for called in (True, False)]
+    return asked[0] & asked[1]
+
+
+def _heads(plan: SheetPlan) -> dict[int, Head]:
+    """The adapter columns as the measures of each recipe need them."""
+    return {
+        number: Head(column.label, column.group, tuple(slot.adapter for slot in column.slots), column.twin)
+        for number, column in enumerate(plan.columns)
+        if column.role is Role.ADAPTER
+    }
 
 
 def _manifest(

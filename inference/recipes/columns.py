@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Any
 
-from inference.recipes.recipe import AUTHORS, Axis, Layout, Override, Recipe, Trigger, Value, plain_value
+from inference.recipes.recipe import AUTHORS, Layout, Override, Recipe, Trigger, Value, plain_value
 from registry.weights.block_weights import LAYOUTS, as_lbw, layout_for
 
 _SILENT = Trigger()
@@ -68,15 +68,6 @@ class Column:
     def weight(self) -> float | None:
         """The denoiser's weight of its first adapter; None for the base alone, 0 for the control."""
         return {Role.BASE: None, Role.CONTROL: 0.0}.get(self.role, self.slots[0].unet if self.slots else None)
-
-    @property
-    def on_ladder(self) -> bool:
-        """Whether it shows the sheet's own adapter alone, at one weight, sampled as the recipe says."""
-        return self.role is Role.ADAPTER and not self.override and self._shows_first
-
-    @property
-    def _shows_first(self) -> bool:
-        return len(self.slots) == 1 and self.slots[0].adapter == 0 and self.slots[0].plain
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values: what pages and manifests show."""
@@ -159,20 +150,25 @@ class _Builder:
             self._add(f"{weight:g}", (_slot(0, weight),))
 
     def axes(self) -> None:
-        """One axis after the other; all others stay at what the recipe says, the weight at its last."""
+        """One axis after the other; all others stay at what the recipe says, the weight at its last.
+
+        Every axis begins with the usual value: the same cells again, so that its columns stand side by side.
+        """
         usual = self._recipe.weights[-1]
-        if not any(axis.field == "weight" for axis in self._recipe.axes):
-            self.ladder()
         for axis in self._recipe.axes:
-            for value in axis.values:
-                if axis.field == "weight":
+            if axis.field == "weight":
+                for value in axis.values:
                     assert isinstance(value, int | float)
                     self._add(f"{value:g}", (_slot(0, value),), group="weight")
-                    continue
-                resolved = self._author(value) if value == AUTHORS else value
-                override: Override = ((axis.field, resolved),)
-                label = _label(axis, value)
-                self._add(label, (_slot(0, usual),), override, group=axis.field, note=f"at {usual:g}")
+                continue
+            note = f"at {usual:g}"
+            label = _label(axis.field, _usual(self._recipe, axis.field))
+            self._add(label, (_slot(0, usual),), group=axis.field, note=note)
+            for value in axis.values:
+                override: Override = ((axis.field, self._author(value) if value == AUTHORS else value),)
+                self._add(
+                    _label(axis.field, value), (_slot(0, usual),), override, group=axis.field, note=note
+                )
 
     def blocks(self) -> None:
         """The whole adapter, then every block alone, all at the recipe's last weight."""
@@ -258,9 +254,19 @@ def _slot(adapter: int, weight: float) -> Slot:
     return Slot(adapter, float(weight), float(weight))
 
 
-def _label(axis: Axis, value: Value) -> str:
-    if axis.field == "negative":
-        return "author's negative" if value == AUTHORS else "negative"
+def _usual(recipe: Recipe, field: str) -> Value:
+    """What the recipe says where an axis does not change it; seeds are counted from its own."""
+    if field == "seed":
+        return 0
+    value: Value = getattr(recipe, field)
+    return value
+
+
+def _label(field: str, value: Value) -> str:
+    if field == "negative":
+        return "author's negative" if value == AUTHORS else "negative" if value else "no negative"
+    if value is None:
+        return "one pass"
     if isinstance(value, float):
         return f"{value:g}"
-    return f"+{value}" if axis.field == "seed" else str(value)
+    return f"+{value}" if field == "seed" else str(value)
