@@ -19,10 +19,10 @@ from huggingface_hub.utils._http import hf_request_event_hook
 from registry.sources.transport.budgets import API, FILES, Slot, reserve
 from registry.sources.transport.exchange import asks_for_pause, signs_of
 from registry.sources.transport.guard import open_socket
-from registry.sources.transport.policy import Policy, current_policy, host_and_path
+from registry.sources.transport.policy import Policy, credentials_for, current_policy, host_and_path
 from registry.sources.transport.rate_limits import backoff
 from registry.sources.transport.statuses import BUSY
-from registry.sources.upstream_errors import RateLimited
+from registry.sources.upstream_errors import AnswerTooLarge, RateLimited, UpstreamUnavailable
 
 _REPLAYED = frozenset({"GET", "HEAD"})
 
@@ -59,7 +59,9 @@ class GuardedTransport(httpx2.HTTPTransport):
         policy.check(url, redirected_from=before)
         request.extensions = {**request.extensions, "kura.redirected_from": url}
         request.headers["User-Agent"] = policy.user_agent
-        if not policy.may_have_token(url):
+        own = credentials_for(url)
+        if request.headers.get("Authorization") != (f"Bearer {own.token}" if own else None):
+            # The library may have found a token elsewhere, or carried one on to another host.
             request.headers.pop("Authorization", None)
         for failed in range(1, policy.tries + 1):
             last = failed == policy.tries or request.method not in _REPLAYED
@@ -82,13 +84,14 @@ class GuardedTransport(httpx2.HTTPTransport):
 
     def _asked(self, request: httpx2.Request, url: str, policy: Policy) -> httpx2.Response:
         """One answer, which holds its host's slot until it is closed. Raises RateLimited for a 429."""
-        slot = reserve(url, FILES if "/resolve/" in request.url.path else API, policy.longest_wait)
+        lane = FILES if "/resolve/" in request.url.path else API
+        slot = reserve(url, lane, policy.longest_wait)
         try:
             response = super().handle_request(request)
         except BaseException:
             slot.free()
             raise
-        response = _held(response, slot)
+        response = _held(response, slot, _Bounds(host_and_path(url), policy) if lane == API else None)
         try:
             signs = signs_of(response.headers, datetime.now(UTC), policy)
             wait = slot.answered(signs, refused=asks_for_pause(response.status_code, signs))
@@ -120,15 +123,33 @@ class _Backend(SyncBackend):
             raise httpcore2.ConnectError(f"{host} has no address, or takes no connection.") from None
 
 
+class _Bounds:
+    """How long an answer may take and be, from now on; it is counted as it is sent."""
+
+    def __init__(self, place: str, policy: Policy) -> None:
+        self._place, self._left = place, policy.answer_cap
+        self._end = time.monotonic() + policy.total_seconds
+
+    def came(self, count: int) -> None:
+        """Raises AnswerTooLarge, UpstreamUnavailable."""
+        self._left -= count
+        if self._left < 0:
+            raise AnswerTooLarge(f"{self._place} sends more than an answer may have.")
+        if time.monotonic() > self._end:
+            raise UpstreamUnavailable(f"{self._place} is too slow.")
+
+
 class _Freeing(httpx2.SyncByteStream):
     """The body of an answer; the host's slot is free when it has been read or closed."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, slot: Slot) -> None:
-        self._stream, self._slot, self._open = stream, slot, True
+    def __init__(self, stream: httpx2.SyncByteStream, slot: Slot, bounds: _Bounds | None) -> None:
+        self._stream, self._slot, self._bounds, self._open = stream, slot, bounds, True
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self._stream:
             self._slot.keep()
+            if self._bounds is not None:
+                self._bounds.came(len(part))
             yield part
 
     def close(self) -> None:
@@ -140,8 +161,8 @@ class _Freeing(httpx2.SyncByteStream):
                 self._slot.free()
 
 
-def _held(response: httpx2.Response, slot: Slot) -> httpx2.Response:
+def _held(response: httpx2.Response, slot: Slot, bounds: _Bounds | None) -> httpx2.Response:
     stream = response.stream
     assert isinstance(stream, httpx2.SyncByteStream)
-    response.stream = _Freeing(stream, slot)
+    response.stream = _Freeing(stream, slot, bounds)
     return response

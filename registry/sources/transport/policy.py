@@ -105,11 +105,6 @@ class Policy:
         if not any(matches(pattern, parts) for parts in _of_connection(host, port) for pattern in known):
             raise HostNotAllowed(f"{host} on port {port} is not on the list of upstreams.")
 
-    def may_have_token(self, url: str) -> bool:
-        """Whether any token may go there: never to a host that only stores files for an upstream."""
-        parts = split(url)
-        return self.is_private(parts) or any(matches(pattern, parts) for pattern in self.hosts)
-
 
 def current_policy() -> Policy:
     """The policy of the settings as they are now."""

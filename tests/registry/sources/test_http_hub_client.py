@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import HfApi, close_session, hf_hub_download, set_client_factory
+from huggingface_hub import HfApi, close_session, hf_hub_download
 from pytest_django import Settings
 
 from registry.sources.http import hub_client_factory, recorded_connections
-from registry.sources.upstream_errors import AddressNotAllowed, HostNotAllowed, RateLimited
-from tests.upstreams.faults import Broken, Fault, FaultyServer, Hangup, Quota, RedirectTo, TooMany
+from registry.sources.upstream_errors import (
+    AddressNotAllowed,
+    AnswerTooLarge,
+    HostNotAllowed,
+    RateLimited,
+    UpstreamUnavailable,
+)
+from tests.upstreams.faults import Broken, Drip, Fault, FaultyServer, Hangup, Quota, RedirectTo, TooMany
 from tests.upstreams.replies import Reply, Request
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -34,7 +40,9 @@ def hub(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with Hub() as server:
         settings.UPSTREAM_PRIVATE_HOSTS = [server.host]
-        set_client_factory(hub_client_factory)
+        settings.UPSTREAM_TOKENS = {server.host: "hf_token"}
+        # Afterwards the factory of registry.sources.huggingface_client is in its place again.
+        monkeypatch.setattr("huggingface_hub.utils._http._GLOBAL_CLIENT_FACTORY", hub_client_factory)
         close_session()
         yield server
         close_session()
@@ -99,6 +107,23 @@ def test_the_token_stays_with_its_host(hub: Hub, settings: Settings) -> None:
         HfApi(endpoint=hub.url, token="hf_token").model_info("me/ink")
         assert "authorization" in hub.requests[0].headers
         assert "authorization" not in storage.requests[0].headers
+
+
+def test_a_token_that_the_settings_do_not_give_to_the_host_is_not_sent(hub: Hub) -> None:
+    HfApi(endpoint=hub.url, token="found_elsewhere").model_info("me/ink")
+    assert "authorization" not in hub.requests[0].headers
+
+
+def test_an_answer_of_the_hub_has_a_largest_size_and_a_longest_time(hub: Hub, settings: Settings) -> None:
+    api = HfApi(endpoint=hub.url, token=False)
+    settings.UPSTREAM_ANSWER_MB = 10 / 2**20
+    with pytest.raises(AnswerTooLarge):
+        api.model_info("me/ink")
+    settings.UPSTREAM_ANSWER_MB = 64
+    settings.UPSTREAM_TOTAL_SECONDS = 0.2
+    hub.plan(Drip(1, 0.02))
+    with pytest.raises(UpstreamUnavailable):
+        api.model_info("me/ink")
 
 
 def test_a_public_name_that_leads_inside_is_not_connected_to(
