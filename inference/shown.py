@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference.errors import NoAdapterFile, RecipeDoesNotFit
 from inference.recipes import Layout, Recipe, SheetPlan, Shown, Trigger, digest
+from registry.errors import VersionNotFound
 from registry.main_files import MEASURABLE
 from registry.models import File, Inspection, Sample, Version
 
@@ -20,6 +22,8 @@ _ROLES = (
     ("action", "pose"), ("concept", "concept"), ("tool", "tool"),
 )  # fmt: skip
 _LONGEST_NEGATIVE = 2000
+MOST_WEIGHT = 2.0
+_OTHER = re.compile(r"([0-9]{1,18})(?::([^:]{0,40})(?::([0-9]{1,2}(?:\.[0-9]{1,4})?))?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,32 @@ def content_of(version: Version, recipe: Recipe, others: Sequence[Other] = ()) -
         raise RecipeDoesNotFit(str(error)) from None
     rows = zip(every, files, shown, strict=True)
     return Content(plan, tuple((each.version, file, told.role) for each, file, told in rows))
+
+
+def find_version(pk: int) -> Version:
+    """The version of this id. Raises VersionNotFound."""
+    found = Version.objects.select_related("adapter").filter(pk=pk).first()
+    if found is None:
+        raise VersionNotFound(f"There is no version {pk}.")
+    return found
+
+
+def read_others(text: str) -> list[Other]:
+    """Others as people write them: VERSION[:ROLE[:WEIGHT]], separated by commas.
+
+    Raises RecipeDoesNotFit for anything else, and VersionNotFound.
+    """
+    return [_read_other(part) for part in text.split(",") if part.strip()]
+
+
+def _read_other(text: str) -> Other:
+    found = _OTHER.fullmatch(text.strip())
+    weight = float(found[3] or 0) if found else 0.0
+    if found is None or weight > MOST_WEIGHT:
+        raise RecipeDoesNotFit(
+            f"{text.strip()[:80]!r} is not VERSION[:ROLE[:WEIGHT]] with a weight up to {MOST_WEIGHT:g}."
+        )
+    return Other(find_version(int(found[1])), (found[2] or "").strip(), weight)
 
 
 def renderable_file(version: Version) -> File:
@@ -138,7 +168,7 @@ def _usual_weight(version: Version) -> float:
     """The weight that the author recommends for use, 0 where none is told."""
     told = version.settings.get("weight") if isinstance(version.settings, dict) else None
     value = told.get("default") if isinstance(told, dict) else None
-    return float(value) if isinstance(value, int | float) and 0 < value <= 2 else 0.0
+    return float(value) if isinstance(value, int | float) and 0 < value <= MOST_WEIGHT else 0.0
 
 
 def _earlier(version: Version) -> Version:

@@ -1,4 +1,4 @@
-"""licenses/, base-models/ and sheets/: lists and details that only read."""
+"""licenses/ and base-models/: lists and details that only read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from catalog.api.serializers import (
     BaseModelSerializer,
     LicenseDetail,
     LicenseHead,
-    SheetDetail,
-    SheetHead,
 )
-from inference.models import Sheet
 from registry.models import BaseModel, License
 
 
@@ -40,20 +37,3 @@ class BaseModels(RetrieveModelMixin, ListViewSet):
     filterset_fields = ["family"]
     keyset = "slug"
     lookup_field = "slug"
-
-
-class Sheets(RetrieveModelMixin, ListViewSet):
-    """Comparison sheets; the detail has every cell with its picture, metrics and findings."""
-
-    queryset = Sheet.objects.select_related("base")
-    serializer_class = SheetHead
-    filterset_fields = ["version", "state", "recipe"]
-
-    def get_queryset(self):  # type: ignore[no-untyped-def]
-        """One sheet comes with its cells; a list does not need them."""
-        found = super().get_queryset()
-        return found.prefetch_related("places__cell") if self.action == "retrieve" else found
-
-    def get_serializer_class(self) -> type[BaseSerializer[Sheet]]:
-        """One sheet shows its cells; a list does not."""
-        return SheetDetail if self.action == "retrieve" else SheetHead

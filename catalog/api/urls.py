@@ -16,8 +16,9 @@ from catalog.api.items import Conclusions, Items, Reopenings
 from catalog.api.jobs import Jobs
 from catalog.api.plan import Boms, Credits, Notices, Plans
 from catalog.api.questions import Questions
-from catalog.api.reading import BaseModels, Licenses, Sheets
+from catalog.api.reading import BaseModels, Licenses
 from catalog.api.reviews import Reviews
+from catalog.api.sheets import Sheets
 from catalog.api.subscriptions import Subscriptions, SyncRuns
 from catalog.api.updates import Ignored, Recalls, Updates
 from catalog.api.verdicts import Verdicts

@@ -16,6 +16,7 @@ from catalog.pages.views.jobs import job, jobs, jobs_tray, retry_failed
 from catalog.pages.views.licenses import compare_licenses, license_page, licenses
 from catalog.pages.views.plan import plan, plan_bom, plan_notice
 from catalog.pages.views.recalls import recalls
+from catalog.pages.views.render import render
 from catalog.pages.views.review import review
 from catalog.pages.views.sheet import sheet
 from catalog.pages.views.subscriptions import subscription, subscriptions, updates
@@ -30,6 +31,7 @@ urlpatterns = [
     path("adapters/<int:pk>/", adapter, name="adapter"),
     path("adapters/<int:pk>/compare/", compare, name="compare"),
     path("sheets/<int:pk>/", sheet, name="sheet"),
+    path("versions/<int:pk>/render/", render, name="render"),
     path("review/", review, name="review"),
     path("review/<int:pk>/", review, name="review-version"),
     path("review/<int:pk>/items/<str:key>/", item, name="review-item"),

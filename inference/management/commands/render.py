@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -15,9 +14,7 @@ from inference.models import Sheet, SheetState
 from inference.recipes import RECIPE_NAMES
 from inference.render import Rendered, render_sheet
 from inference.services import STANDARD, find_base, plan_sheet
-from inference.shown import Other
-from registry.errors import VersionNotFound
-from registry.models import Version
+from inference.shown import find_version, read_others
 from registry.storage import local_path
 
 
@@ -36,11 +33,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--with",
             dest="others",
-            action="append",
-            default=[],
-            type=_other,
-            metavar="VERSION[:ROLE[:WEIGHT]]",
-            help="another version on the sheet: of a stack, or the earlier one",
+            default="",
+            metavar="VERSION[:ROLE[:WEIGHT]],...",
+            help="the other versions on the sheet: those of a stack, or the earlier one",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="print what the sheet would cost and render nothing"
@@ -49,9 +44,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Plan, render, print."""
-        version = _version(options["version"])
+        version = find_version(options["version"])
         base = find_base(options["base"]) if options["base"] else None
-        others = [Other(_version(pk), role, weight) for pk, role, weight in options["others"]]
+        others = read_others(options["others"])
         if options["dry_run"]:
             self._print_cost(cost_of(version, options["recipe"], base, others), as_json=options["json"])
             return
@@ -102,26 +97,6 @@ class Command(BaseCommand):
         for finding in sheet.findings:
             self.stdout.write(f"  {finding['severity']}: {finding['message']}")
         self.stdout.write(f"  {image}")
-
-
-def _version(pk: int) -> Version:
-    found = Version.objects.select_related("adapter").filter(pk=pk).first()
-    if found is None:
-        raise VersionNotFound(f"There is no version {pk}.")
-    return found
-
-
-def _other(text: str) -> tuple[int, str, float]:
-    """VERSION[:ROLE[:WEIGHT]] in its parts."""
-    pk, _, rest = text.partition(":")
-    role, _, weight = rest.partition(":")
-    try:
-        number, value = int(pk), float(weight or 0)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not VERSION[:ROLE[:WEIGHT]]") from None
-    if not 0 <= value <= 2:
-        raise ArgumentTypeError("a weight is from 0 to 2")
-    return number, role.strip()[:40], value
 
 
 def _refusal(sheet: Sheet) -> SheetRefused:
