@@ -17,7 +17,7 @@ from catalog.access import DOWNLOAD, REVIEW, create, find
 from catalog.errors import TokenExpired, TokenRevoked, TokenUnknown
 from catalog.search.refresh import consume
 from inference.models import Sheet, SheetState
-from inference.services import plan_missing_sheets
+from inference.policy import plan_missing_sheets
 from registry.models import File, FileState, Version, Vetting
 from registry.seed import seed
 from registry.services import Progress, Report, ingest

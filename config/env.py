@@ -69,6 +69,14 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def env_choices(name: str, default: tuple[str, ...], choices: tuple[str, ...]) -> list[str]:
+    """Comma-separated words, each one of the choices."""
+    values = env_list(name, default)
+    if unknown := [value for value in values if value not in choices]:
+        raise ConfigError(f"{name} may name {', '.join(choices)}, not {', '.join(unknown)}.")
+    return values
+
+
 def env_path(name: str, default: Path) -> Path:
     """An absolute path; `~` is expanded, a relative path counts from the working folder."""
     raw = env_str(name)

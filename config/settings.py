@@ -12,6 +12,7 @@ from config.env import (
     database_from_url,
     env_bool,
     env_choice,
+    env_choices,
     env_int,
     env_list,
     env_path,
@@ -149,6 +150,20 @@ JOB_REAP_SECONDS = env_int("JOB_REAP_SECONDS", 5, minimum=1)
 
 # Threads torch may use in this process; 0 leaves its own choice, all cores. Part of every cell's key.
 INFERENCE_THREADS = env_int("INFERENCE_THREADS", 0, minimum=0)
+# Memory for the bases a worker keeps loaded; 0 takes half of the card's, or of the machine's without a card.
+INFERENCE_BASES_MB = env_int("INFERENCE_BASES_MB", 0, minimum=0)
+# How often a sheet is tried before it is failed with the reason: a worker that dies over it counts as well.
+SHEET_TRIES = env_int("SHEET_TRIES", 3, minimum=1, maximum=20)
+# Sheets that nobody asks for: of which families (none named: all that can be rendered) and states of vetting.
+SHEETS_AUTOMATIC = env_bool("SHEETS_AUTOMATIC", True)
+SHEETS_FAMILIES = env_list("SHEETS_FAMILIES")
+SHEETS_VETTING = env_choices(
+    "SHEETS_VETTING",
+    ("waiting", "approved"),
+    ("waiting", "approved", "rejected", "quarantined", "withdrawn"),
+)
+SHEETS_PER_DAY = env_int("SHEETS_PER_DAY", 0, minimum=0)
+SHEETS_QUEUE = env_int("SHEETS_QUEUE", 200, minimum=1)
 # What one process that reads a foreign pickle or two checkpoints may take.
 CONVERTER_MEMORY_MB = env_int("CONVERTER_MEMORY_MB", 4096, minimum=512)
 CONVERTER_SECONDS = env_int("CONVERTER_SECONDS", 1800, minimum=1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from inference.base_files import base_files
@@ -17,11 +18,9 @@ from inference.errors import (
 )
 from inference.house_recipes import find_recipe
 from inference.models import Sheet, SheetAdapter, SheetState
-from inference.recipes import FAMILIES
 from inference.shown import Content, Other, content_of
 from registry.jobs import enqueue
-from registry.main_files import MEASURABLE
-from registry.models import BaseModel, Check, CheckOutcome, File, Version
+from registry.models import BaseModel, Check, CheckOutcome, Version
 
 RENDER_JOB = "render_sheet"
 STANDARD = "standard"
@@ -86,36 +85,11 @@ def request_sheet(
                 payload={"sheet": sheet.pk},
                 queue="gpu",
                 priority=priority,
+                max_attempts=settings.SHEET_TRIES,
                 family=sheet.base.family,
                 again=True,
             )
     return sheet
-
-
-def plan_missing_sheets(*, limit: int = 200) -> list[Sheet]:
-    """Ask for the standard sheet of every version that could have one and has none yet; at most `limit` at a
-    time.
-
-    Versions whose file was replaced count as having none: a sheet is bound to the file it shows. A file that
-    is declared for a base with weights but belongs to another family gets its refusal, for reviewers to see.
-    """
-    bases = BaseModel.objects.filter(family__in=FAMILIES).exclude(weights="")
-    named = Q(base_decided__in=bases) | Q(base_declared__in=bases)
-    stored = File.objects.filter(MEASURABLE, version=OuterRef("pk"))
-    shown = Sheet.objects.filter(version=OuterRef("pk"), recipe=STANDARD, blob__files__version=OuterRef("pk"))
-    missing = (
-        Version.objects.filter(Exists(stored), ~Exists(shown))
-        .filter(named | Q(detected_family__in=bases.values("family")))
-        .order_by("pk")[:limit]
-    )
-    sheets = []
-    for version in missing:
-        try:
-            sheets.append(request_sheet(version=version))
-        except SheetRefused:
-            # Not enough for a row (no adapter among its files): nothing to render, nothing to report.
-            continue
-    return sheets
 
 
 def choose_base(version: Version) -> BaseModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inference.models import Sheet
+from inference.policy import gives_way
 from inference.quarantine import CONVERT_JOB, convert_blob
 from inference.render import render_sheet
 from inference.services import RENDER_JOB, mark_failed
@@ -19,7 +20,11 @@ def _give_up(job: Job) -> None:
 @handler(RENDER_JOB, failed=_give_up)
 def run_render_sheet(context: JobContext) -> None:
     """Render or resume the sheet of the job."""
-    render_sheet(context.payload["sheet"], progress=context.progress, should_stop=context.should_stop)
+
+    def should_stop() -> bool:
+        return context.should_stop() or gives_way(context.job)
+
+    render_sheet(context.payload["sheet"], progress=context.progress, should_stop=should_stop)
 
 
 @handler(CONVERT_JOB)

@@ -129,3 +129,11 @@ def test_an_error_about_the_address_never_tells_the_password(password: str, bad:
     with pytest.raises(ConfigError) as caught:
         database_from_url(f"{bad}://kura:PW{password}WP@host:noport/kura")
     assert f"PW{password}WP" not in str(caught.value)
+
+
+def test_words_of_a_list_that_are_no_choices_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHEETS_VETTING", "approved, perhaps")
+    with pytest.raises(env.ConfigError, match="perhaps"):
+        env.env_choices("SHEETS_VETTING", (), ("waiting", "approved"))
+    monkeypatch.setenv("SHEETS_VETTING", "approved,waiting")
+    assert env.env_choices("SHEETS_VETTING", (), ("waiting", "approved")) == ["approved", "waiting"]

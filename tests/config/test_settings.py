@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 ROOT: Path = settings.BASE_DIR
-READ = re.compile(r"env_(?:str|bool|int|list|choice|path|secret)\(\s*\"([A-Z][A-Z0-9_]*)\"")
+READ = re.compile(r"env_(?:str|bool|int|list|choices?|path|secret)\(\s*\"([A-Z][A-Z0-9_]*)\"")
 IN_SHELL = re.compile(r"\$\{([A-Z][A-Z0-9_]*):-")
 DOCUMENTED = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \|", re.MULTILINE)
 OF_MAKE = {"PYTHON", "TORCH_INDEX", "REQUIRE_ALL"}

@@ -9,12 +9,12 @@ import pytest
 
 from inference.errors import NoAdapterFile, NoBaseWeights, NoRecipe
 from inference.models import Sheet, SheetState
+from inference.policy import plan_missing_sheets
 from inference.services import (
     RENDER_JOB,
     choose_base,
     find_base,
     mark_failed,
-    plan_missing_sheets,
     plan_sheet,
     request_sheet,
 )

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 
 from catalog.search.refresh import consume, sweep
-from inference.services import plan_missing_sheets
+from inference.policy import plan_missing_sheets
 from registry.analysis import request_missing
 
 # The log is read this often while nothing happens; the sweep finds what was changed without a log entry.
