@@ -15,10 +15,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from registry import storage
+from registry.absence import note_refused_file
 from registry.errors import KuraError
 from registry.ledger import note_change
-from registry.models import Availability, Job, OfferedFile, OfferState, Version
-from registry.offers import announced, note_refusal
+from registry.models import Job, OfferedFile, OfferState, Version
+from registry.offers import announced
 from registry.sources.announced import Judgment, judge
 from registry.sources.errors import PictureUnreadable
 from registry.sources.http import ANY, credentials_for, download, get
@@ -97,11 +98,8 @@ def note_failure(offer: OfferedFile, error: KuraError) -> None:
     """Write down why the offer could not be had, and what that says about its version's state upstream."""
     offer.state, offer.code, offer.reason = OfferState.FAILED, error.code, error.message[:500]
     offer.save(update_fields=["state", "code", "reason", "updated"])
-    # A file that is not found may be a storage that fails for a moment; the version's page decides that.
-    if isinstance(error, UpstreamError) and error.code != "not_found_upstream":
-        version = Version.objects.get(pk=offer.version_id)
-        if version.availability == Availability.PRESENT:
-            note_refusal(version, error)
+    if isinstance(error, UpstreamError):
+        note_refused_file(Version.objects.get(pk=offer.version_id), error)
 
 
 def fetch_picture(offer: OfferedFile, *, actor: str = "system") -> Saved:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from registry import storage
+from registry.absence import note_answered
 from registry.errors import KuraError
 from registry.fetching import Progress, Stopping, fetch_offer, fetch_picture, note_failure
 from registry.jobs import JobContext, JobStopped, enqueue
@@ -142,6 +143,7 @@ def _take(
     should_stop: Stopping | None = None,
 ) -> Taken:
     version = offer.version
+    refused = offer.code if offer.state == OfferState.FAILED else ""
     try:
         decision = decide(offer, version, policy)
     except storage.StorageFull:
@@ -153,6 +155,7 @@ def _take(
         return Taken(offer)
     try:
         saved = fetch_offer(offer, actor=actor, job=job, progress=progress, should_stop=should_stop)
+        note_answered(offer, refused)
         if relate(saved.version) or saved.changed:
             assess_with_kin(saved.version)
     except storage.StorageFull:

@@ -167,11 +167,17 @@ def note_refusal(version: Version, error: UpstreamError) -> bool:
 def note_absence(source: str, adapter_key: str, error: UpstreamError, version_key: str = "") -> list[Version]:
     """Note the refusal with every stored version of that adapter (or the one named); those it was noted with.
 
+    Of a version named alone the adapter's key may be empty.
+
     For whoever asked for a page that was here before and is refused now. Nothing that was stored is touched.
     """
     if error.code not in STATES:
         return []
-    found = Version.objects.filter(adapter__source=source, adapter__source_key=adapter_key)
+    if not (adapter_key or version_key):
+        return []
+    found = Version.objects.filter(adapter__source=source)
+    if adapter_key:
+        found = found.filter(adapter__source_key=adapter_key)
     if version_key:
         found = found.filter(source_key=version_key)
     return [version for version in found.order_by("pk") if note_refusal(version, error)]

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from registry import fetching, scans, storage, storing
+from registry.absence import note_refused
 from registry.bases import find_base
 from registry.basis import current_basis
 from registry.errors import KuraError
@@ -77,8 +78,19 @@ def ingest(
     """Take in everything SOURCE offers; what cannot be is a line in the report, and the rest goes on.
 
     `license_id` is declared by `actor` beside what the sidecars say; `base` is decided by `actor`. Running it
-    again changes nothing. Raises KuraError when SOURCE itself cannot be used or nothing in it is usable.
+    again changes nothing. What is kept here and refused there by now stays, with its state and the reason.
+    Raises KuraError when SOURCE itself cannot be used or nothing in it is usable.
     """
+    try:
+        report = _ingest(source, license_id, base, actor, progress)
+    except UpstreamError as error:
+        note_refused([error])
+        raise
+    note_refused([failure.error for failure in report.failed])
+    return report
+
+
+def _ingest(source: str, license_id: str, base: str, actor: str, progress: Progress) -> Report:
     claim = _declared_license(license_id) if license_id else None
     decided_base = _named_base(base) if base else None
     storage.remove_abandoned()

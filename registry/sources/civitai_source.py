@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from registry.errors import KuraError
+from registry.models import Source
 from registry.sources import civitai_calls as calls
 from registry.sources.civitai_calls import Told
 from registry.sources.civitai_listing import is_adapter, list_model, list_version
@@ -15,7 +16,7 @@ from registry.sources.errors import NotAnAdapter, ReferenceUnclear
 from registry.sources.findings import Findings
 from registry.sources.listing import Listing
 from registry.sources.text import identifier, line
-from registry.sources.upstream_errors import NotFoundUpstream, UnexpectedAnswer
+from registry.sources.upstream_errors import NotFoundUpstream, UnexpectedAnswer, about
 from registry.sources.walk import Failure
 
 
@@ -61,9 +62,11 @@ def _listing(reference: Reference, only: Sequence[str] = ()) -> Listing:
     elif reference.version:
         wanted = [reference.version]
         if not model_id:
-            version = calls.version(reference.version, fresh=True)
+            with about(Source.CIVITAI, "", reference.version):
+                version = calls.version(reference.version, fresh=True)
             model_id = _ids(version[1])[0]
-    document, model = calls.model(model_id, fresh=True)
+    with about(Source.CIVITAI, model_id):
+        document, model = calls.model(model_id, fresh=True)
     if not is_adapter(model):
         kind = line(model.get("type"), 40)
         raise NotAnAdapter(f"civitai:{model_id} is of the type {kind}.")
@@ -73,7 +76,8 @@ def _listing(reference: Reference, only: Sequence[str] = ()) -> Listing:
     for each in wanted:
         # The model's own answer lags behind at times, and leaves versions out.
         if all(each != found.source_key for found in listing.versions):
-            told = answers.get(each) or calls.version(each, fresh=True)
+            with about(Source.CIVITAI, model_id, each):
+                told = answers.get(each) or calls.version(each, fresh=True)
             if _ids(told[1])[0] != model_id:
                 raise ReferenceUnclear(f"civitai:{model_id} has no version {each}.")
             listing.versions.append(list_version(document, model, told[1], now=now, answers={each: told}))

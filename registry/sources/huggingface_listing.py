@@ -26,7 +26,7 @@ from registry.sources.huggingface_files import HubFile, WeightsGroup, files_of, 
 from registry.sources.huggingface_names import Reference
 from registry.sources.listing import ListedVersion, Listing, RemoteFile, RemoteSample
 from registry.sources.text import line, lines
-from registry.sources.upstream_errors import NotFoundUpstream, UpstreamError
+from registry.sources.upstream_errors import NotFoundUpstream, UpstreamError, about
 from registry.sources.walk import PICTURES, Failure
 
 # Raised when the same answer would be read into something else: every repository is then read once more.
@@ -60,7 +60,12 @@ def read_repository(reference: Reference, *, at: str = "", failures: list[Failur
     One without weights has no versions. What costs none (a card that is no YAML, an unreadable license file)
     is added to `failures`. Raises UpstreamError, NoAdaptersFound where a file is named that holds no weights.
     """
-    info, document = model_info(reference.repo, at or reference.revision)
+    if at or reference.revision:
+        info, document = model_info(reference.repo, at or reference.revision)
+    else:
+        # A revision that is missing says nothing about the repository.
+        with about(Source.HUGGINGFACE, reference.repo):
+            info, document = model_info(reference.repo)
     told: dict[str, Any] = json.loads(document.body)
     shown = reference.revision or "main"
     if at:

@@ -32,7 +32,7 @@ from registry.sources.kura_export import availability_of, read_adapter, read_ver
 from registry.sources.listing import ListedVersion, Listing, RawDocument
 from registry.sources.pages import Page, Unread
 from registry.sources.text import line, moment
-from registry.sources.upstream_errors import BadAddress, NotFoundUpstream, UnexpectedAnswer
+from registry.sources.upstream_errors import BadAddress, NotFoundUpstream, UnexpectedAnswer, about
 from registry.sources.walk import Failure
 
 KINDS: Final = frozenset({SubscriptionKind.CATALOG, SubscriptionKind.ADAPTER})
@@ -142,9 +142,10 @@ def _all(base: str, failures: list[Failure]) -> Iterator[Listing]:
 
 def _one(place: Place) -> Unread | None:
     """The adapter of the place, if anything of it can be taken. Raises NotFoundUpstream."""
-    rows = _rows(_ask(place.base, "changes/", {"adapter": str(place.adapter)}))
-    if not rows:
-        raise NotFoundUpstream(f"{place.base} has no adapter {place.adapter}.")
+    with about(Source.KURA, f"{place.base}#{place.adapter}"):
+        rows = _rows(_ask(place.base, "changes/", {"adapter": str(place.adapter)}))
+        if not rows:
+            raise NotFoundUpstream(f"{place.base} has no adapter {place.adapter}.")
     (versions,) = _takable(place.base, rows[:1])
     if place.version is not None:
         versions = [each for each in versions if each.id == place.version]
@@ -233,7 +234,8 @@ def _read(
     listed: dict[int, ListedVersion] = {}
     # The newest one tells how the adapter is called now.
     for version in sorted(fresh, key=lambda each: -each.change):
-        document, told = _export(base, version.id)
+        with about(Source.KURA, key, str(version.id)):
+            document, told = _export(base, version.id)
         listing = listing or read_adapter(base, told)
         listed[version.id] = read_version(base, document, told, partial(_evidence, base))
     assert listing is not None
