@@ -137,11 +137,11 @@ def _add(target: Target, weight: float, sums: Sums) -> None:
         else:
             change = _change(target, factors)
             for place in target.places:
-                sums.rows(place, "weight").add_(_part(change, place), alpha=weight)
+                sums.rows(place, "weight").add_(_part(change, place), alpha=_number(target, weight))
     if _changes_bias(target):
         change = _bias_change(target, factors)
         for place in target.places:
-            sums.rows(place, "bias").add_(_part(change, place), alpha=weight)
+            sums.rows(place, "bias").add_(_part(change, place), alpha=_number(target, weight))
 
 
 def _add_thin(target: Target, product: deltas.Thin, weight: float, sums: Sums) -> None:
@@ -151,9 +151,16 @@ def _add_thin(target: Target, product: deltas.Thin, weight: float, sums: Sums) -
         left = _part(product.left, place)
         flat = rows.view(len(rows), -1)
         if isinstance(product.scale, Tensor):
-            flat.addmm_(left * product.scale, product.right, alpha=weight)
+            flat.addmm_(left * product.scale, product.right, alpha=_number(target, weight))
         else:
-            flat.addmm_(left, product.right, alpha=weight * product.scale)
+            flat.addmm_(left, product.right, alpha=_number(target, weight * product.scale))
+
+
+def _number(target: Target, weight: float) -> float:
+    """The weight, if float32 can hold it."""
+    if not abs(weight) <= torch.finfo(torch.float32).max:
+        raise NonFiniteAdapter(f"{target.name} is not finite at a weight of {weight:g}.")
+    return weight
 
 
 def _change(target: Target, factors: deltas.Factors) -> Tensor:
