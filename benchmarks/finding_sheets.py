@@ -79,7 +79,8 @@ class Studio:
     def _render(
         self, adapter: Path | None, weight: float | None, texts: list[str], seeds: list[int], size: int
     ) -> tuple[Cells, Cells]:
-        from inference.engine.ladder import Engine, Sampling, everywhere
+        from inference.engine.block_weights import everywhere
+        from inference.engine.ladder import Engine, Sampling
 
         if self._engine is None:
             self._engine = Engine.load(ROOT / "demo" / "toybox", threads=1)
