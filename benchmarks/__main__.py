@@ -5,7 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import decide, digests, fetch, findings, inspect, lineage, rescan, statistics, sync, triage
+from benchmarks import (
+    decide,
+    digests,
+    fetch,
+    findings,
+    inspect,
+    lineage,
+    patching,
+    rescan,
+    statistics,
+    sync,
+    triage,
+)
 from benchmarks.harness import Row, report
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -15,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "findings": findings.run,
     "inspect": inspect.run,
     "lineage": lineage.run,
+    "patching": patching.run,
     "rescan": rescan.run,
     "statistics": statistics.run,
     "sync": sync.run,

@@ -10,16 +10,16 @@ import gc
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from benchmarks import sdxl_file
-from benchmarks.full_models import full_unet, modules_of
 from benchmarks.harness import Row, at_most
-from inference.engine.block_weights import everywhere
-from inference.engine.patcher import WeightPatcher
 from registry.weights.writer import TensorWriter
+
+if TYPE_CHECKING:
+    import torch
 
 CPU_SECONDS, CARD_SECONDS = 15.0, 0.5
 CARD_MEMORY = 0.10
@@ -30,12 +30,21 @@ _ROUNDS = 2
 
 def run() -> list[Row]:
     """Rows of the processor, and of the card where there is one."""
+    import torch
+
     rows = rows_on("cpu")
     return rows + rows_on("cuda") if torch.cuda.is_available() else rows
 
 
 def rows_on(device: str) -> list[Row]:
     """Time and memory on one device. Raises RuntimeError when the base is not what it was afterwards."""
+    # Torch takes seconds to import, which the other benchmarks need not wait for.
+    import torch
+
+    from benchmarks.full_models import full_unet, modules_of
+    from inference.engine.block_weights import everywhere
+    from inference.engine.patcher import WeightPatcher
+
     unet = full_unet("sdxl", torch.bfloat16, device)
     patcher = WeightPatcher(modules_of(unet=unet), "sdxl")
     with tempfile.TemporaryDirectory() as folder:
@@ -95,13 +104,19 @@ def write_unet_lora(path: Path, rank: int = sdxl_file.RANK) -> Path:
 
 def _digest(parameter: torch.Tensor) -> float:
     """A number that hardly stays the same when a bit changes: the sum of the bits' patterns."""
+    import torch
+
     return float(parameter.data.view(torch.int16).sum(dtype=torch.int64))
 
 
 def _used(device: str) -> int:
+    import torch
+
     return torch.cuda.memory_allocated() if device == "cuda" else 0
 
 
 def _wait(device: str) -> None:
+    import torch
+
     if device == "cuda":
         torch.cuda.synchronize()
