@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +13,43 @@ from inference.errors import BaseNotRenderable, NoBaseWeights
 from inference.recipes import digest
 from registry.models import BaseModel
 
-_SUFFIXES = {".safetensors", ".json", ".txt"}
+_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BaseFiles:
+    """What a base is rendered with: its folder, another VAE's folder or None, and the precision, "" for what
+    suits the device. `digest` says which bytes these are, and is part of every cell's key.
+    """
+
+    folder: Path
+    vae: Path | None
+    dtype: str
+    digest: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of the weights on the disk."""
+        return sum(
+            path.stat().st_size
+            for folder in (self.folder, self.vae)
+            if folder is not None
+            for path in folder.rglob("*.safetensors")
+        )
+
+
+def base_files(base: BaseModel) -> BaseFiles:
+    """What the base's row says it is rendered with, checked to be here.
+
+    Raises NoBaseWeights and BaseNotRenderable.
+    """
+    folder = base_folder(base)
+    vae = _local(base.vae, f"The files of the VAE of {base.name}") if base.vae else None
+    found = base_digest(folder)
+    if vae is not None:
+        found = digest([found, base_digest(vae)])
+    return BaseFiles(folder, vae, base.weights_dtype, found)
 
 
 def base_folder(base: BaseModel) -> Path:
@@ -23,9 +59,13 @@ def base_folder(base: BaseModel) -> Path:
     """
     if not base.weights:
         raise NoBaseWeights(f"{base.name} has no weights to render with.")
-    folder = Path(settings.BASE_DIR) / base.weights
+    return _local(base.weights, f"The weights of {base.name}")
+
+
+def _local(path: str, what: str) -> Path:
+    folder = Path(settings.BASE_DIR) / path
     if not folder.is_dir():
-        raise BaseNotRenderable(f"The weights of {base.name} are not on this machine ({base.weights}).")
+        raise BaseNotRenderable(f"{what} are not on this machine ({path}).")
     return folder
 
 

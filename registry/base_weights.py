@@ -45,9 +45,9 @@ def fetch_base(
         should_stop=should_stop,
         begin=lambda sha: _pin(into, name, sha),
     )
-    if base.weights != str(fetched.folder):
-        base.weights = str(fetched.folder)
-        base.save(update_fields=["weights"])
+    if (base.weights, base.weights_revision) != (str(fetched.folder), fetched.revision):
+        base.weights, base.weights_revision = str(fetched.folder), fetched.revision
+        base.save(update_fields=["weights", "weights_revision"])
         audit(actor, "fetch_base", f"base:{base.pk}", repo=fetched.repo, revision=fetched.revision)
     return fetched
 

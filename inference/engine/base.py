@@ -4,6 +4,7 @@ the environment that renders.
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 from collections.abc import Mapping
@@ -56,6 +57,12 @@ class LoadedBase:
         }
 
     @property
+    def size(self) -> int:
+        """Bytes that the weights take on the device."""
+        parts = (self.denoiser, self.vae, *self.text_encoders.values())
+        return sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
+
+    @property
     def latent_channels(self) -> int:
         """Channels of a latent."""
         return int(self.vae.config.latent_channels)
@@ -75,6 +82,20 @@ def choose_device() -> tuple[torch.device, torch.dtype]:
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.bfloat16
     return torch.device("cpu"), torch.float32
+
+
+def device_memory() -> int:
+    """Bytes of the memory that bases are kept in: the card's, or the machine's without one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def release_memory() -> None:
+    """Give back what nothing refers to any more, cycles and the card's cache included."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def environment(base: LoadedBase) -> dict[str, str]:

@@ -49,7 +49,8 @@ def encode(vae: Any, images: Tensor) -> Tensor:
     """
     config = vae.config
     mode: Tensor = vae.encode(images, return_dict=False)[0].mode()
-    return (mode.to(torch.float32) - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor
+    shift, scale = getattr(config, "shift_factor", None) or 0.0, float(config.scaling_factor)
+    return (mode.to(torch.float32) - shift) * scale
 
 
 def pictures(decoded: Tensor) -> list[Picture]:

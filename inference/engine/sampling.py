@@ -189,7 +189,7 @@ def _brownian(sigmas: Tensor, seeds: list[int], shape: tuple[int, ...], device: 
     It is drawn in main memory: a device's own generator would give every device other pictures.
     """
     low, high = sigmas[sigmas > 0].min(), sigmas.max()
-    tree = BrownianTreeNoiseSampler(torch.zeros((len(seeds), *shape)), low.item(), high.item(), seeds)
+    tree: Any = BrownianTreeNoiseSampler(torch.zeros((len(seeds), *shape)), low.item(), high.item(), seeds)
 
     def between(sigma: Tensor, after: Tensor) -> Tensor:
         # The scheduler's logarithms leave the tree's ends by a rounding, of which torchsde would warn.

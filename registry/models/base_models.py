@@ -7,6 +7,14 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 
+class Precision(models.TextChoices):
+    """What a base's weights are computed in."""
+
+    FLOAT32 = "float32", "float32"
+    BFLOAT16 = "bfloat16", "bfloat16"
+    FLOAT16 = "float16", "float16"
+
+
 class BaseModel(models.Model):
     """A base model family (`parent` is null) or a checkpoint of one.
 
@@ -25,7 +33,21 @@ class BaseModel(models.Model):
     weights = models.CharField(
         max_length=500,
         blank=True,
-        help_text="local folder or Hub id a worker renders with; empty = not renderable",
+        help_text="local diffusers folder a worker renders with; empty = not renderable",
+    )
+    weights_revision = models.CharField(
+        max_length=64, blank=True, help_text="commit of the Hub's repository that the weights are from"
+    )
+    weights_dtype = models.CharField(
+        max_length=8,
+        blank=True,
+        choices=Precision.choices,
+        help_text="precision to render in; empty = bfloat16 on an accelerator, float32 on a processor",
+    )
+    vae = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="local folder of a VAE that takes the place of the one in the weights; empty = their own",
     )
 
     class Meta:
@@ -36,6 +58,9 @@ class BaseModel(models.Model):
                 condition=~models.Q(parent=models.F("id")), name="base_model_not_own_parent"
             ),
             models.CheckConstraint(condition=~models.Q(family=""), name="base_model_has_family"),
+            models.CheckConstraint(
+                condition=models.Q(weights_dtype__in=["", *Precision.values]), name="base_model_dtype_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -68,6 +68,7 @@ def test_what_rendering_needs_is_fetched_and_nothing_else(hub: HubServer, base: 
     base.refresh_from_db()
     assert held(Path(base.weights)) == WANTED
     assert Path(base.weights).name == repo.head.sha
+    assert base.weights_revision == repo.head.sha
     assert repo.head.sha in out.getvalue()
     assert AuditEvent.objects.filter(action="fetch_base").count() == 1
 
