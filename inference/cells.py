@@ -12,6 +12,7 @@ import numpy.typing as npt
 from django.db import transaction
 from PIL import Image
 
+from inference.layouts import WHOLE, BatchLayout
 from inference.models import Cell, Sheet, SheetCell
 from inference.recipes import Batch, Place, Role, Sampled, Slot, digest
 from registry.storage import open_blob, store_bytes
@@ -55,7 +56,12 @@ def sampling_inputs(how: Sampled) -> Inputs:
 
 
 def keyed_cells(
-    batch: Batch, *, base: str, adapters: Sequence[str], environment: Mapping[str, str]
+    batch: Batch,
+    *,
+    base: str,
+    adapters: Sequence[str],
+    environment: Mapping[str, str],
+    layout: BatchLayout = WHOLE,
 ) -> list[Keyed]:
     """The cells of a batch with their keys; `base` and `adapters` are digests, in the order of the slots.
 
@@ -69,6 +75,8 @@ def keyed_cells(
         "batch": [[text, seed] for text, seed in zip(batch.texts, batch.seeds, strict=True)],
         "role": str(batch.column.role),
     } | _applied(batch.column.slots, adapters)
+    if layout != WHOLE:
+        shared["layout"] = layout.as_dict()
     found = []
     for place in batch.places:
         inputs = {**shared, "position": place.position}

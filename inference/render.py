@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from django.conf import settings
-
-from inference.base_files import base_digest, base_folder
+from inference.base_files import base_files
+from inference.batches import (
+    BatchRenderer,
+    Fallback,
+    LayoutMemory,
+    NarrowerLayout,
+    fallback_from_dict,
+    layout_of,
+    sampling_of,
+)
 from inference.cells import (
     Keyed,
     discard_cells,
@@ -22,11 +28,12 @@ from inference.cells import (
     store_batch,
     stored_cells,
 )
-from inference.errors import BrokenBase, RestoreFailed, SheetRefused
+from inference.errors import BrokenBase, OutOfMemory, RestoreFailed, SheetRefused
 from inference.finish import finish_sheet
 from inference.models import Cell, Sheet, SheetState
-from inference.recipes import Batch, Role, Sampled, SheetPlan, Slot, plan_from_dict
+from inference.recipes import Batch, Role, SheetPlan, plan_from_dict
 from inference.services import mark_failed
+from inference.warm_bases import forget_engine, forget_other_bases, warm_engine
 from registry.errors import KuraError
 from registry.jobs import JobStopped
 from registry.models import Blob
@@ -34,10 +41,7 @@ from registry.storage import local_path
 from registry.weights import WeightsError
 
 if TYPE_CHECKING:
-    from inference.engine.block_weights import WeightOf
-    from inference.engine.ladder import Engine, Sampling
-    from inference.engine.patcher import FittedAdapter
-    from inference.engine.sampling import Picture
+    from inference.engine.ladder import Engine
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
@@ -95,23 +99,57 @@ class _SheetRun:
         self._run, self._sheet = run, run.sheet
         self._progress, self._should_stop = progress, should_stop
         self._plan: SheetPlan = plan_from_dict(run.sheet.plan)
-        folder = base_folder(run.sheet.base)
-        run.sheet.base_digest = base_digest(folder)
+        self._files = files = base_files(run.sheet.base)
+        run.sheet.base_digest = files.digest
         Sheet.objects.filter(pk=run.sheet.pk).update(base_digest=run.sheet.base_digest)
-        self._engine: Engine = warm_engine(folder, run.sheet.base_digest)
+        self._engine: Engine = warm_engine(files)
         blobs = adapter_blobs(run.sheet)
         self._digests = [blob.sha256 for blob in blobs]
-        self._adapters: list[FittedAdapter] = [self._engine.load_adapter(local_path(blob)) for blob in blobs]
+        self._adapters = [self._engine.load_adapter(local_path(blob)) for blob in blobs]
+        # A sheet that was planned anew, or has no batch yet, begins with whole batches again.
+        steps = run.sheet.fallbacks if run.sheet.places.exists() else []
+        self._fallbacks = [fallback_from_dict(step) for step in steps]
+        if not self._fallbacks and (known := _layouts.recall(files.digest, self._plan)) is not None:
+            self._note(known)
 
     def go(self) -> None:
-        """Render what is missing, check the control, then measure and compose."""
-        batches = [(batch, self._keyed(batch)) for batch in self._plan.batches()]
-        for how in {batch.how for batch, _ in batches}:
+        """Render what is missing, check the control, then measure and compose.
+
+        When memory does not suffice the sheet begins anew in a narrower layout, since all its cells have to
+        be made alike; those that are stored in that layout already are taken.
+        """
+        for how in {batch.how for batch in self._plan.batches()}:
             # A column that cannot be sampled refuses the sheet before any pixel of the others.
             self._engine.check(sampling_of(how))
+        while True:
+            try:
+                return self._go()
+            except NarrowerLayout as lacking:
+                self._note(lacking.fallback)
+                _layouts.learn(self._files.digest, self._plan, lacking.fallback)
+            except OutOfMemory:
+                # The next worker may have more memory, and is not to begin with the least of it.
+                Sheet.objects.filter(pk=self._sheet.pk).update(fallbacks=[])
+                raise
+
+    def _note(self, fallback: Fallback) -> None:
+        self._fallbacks.append(fallback)
+        self._sheet.fallbacks = [step.as_dict() for step in self._fallbacks]
+        Sheet.objects.filter(pk=self._sheet.pk).update(fallbacks=self._sheet.fallbacks)
+
+    def _go(self) -> None:
+        batches = [(batch, self._keyed(batch)) for batch in self._plan.batches()]
+        layout = layout_of(self._fallbacks)
+        self._batches = BatchRenderer(
+            self._engine,
+            self._adapters,
+            self._plan.recipe.family,
+            layout,
+            make_room=lambda: forget_other_bases(self._files),
+        )
         rows = stored_cells([cell.key for _, cells in batches for cell in cells])
         total = sum(len(cells) for _, cells in batches)
-        done = 0
+        done, self._run.reused = 0, 0
         for batch, cells in batches:
             if self._should_stop():
                 raise JobStopped
@@ -125,9 +163,13 @@ class _SheetRun:
             self._check_base(batch, [rows[cell.key] for cell in cells])
         control = self._check_control(batches, rows)
         recipe = self._plan.recipe
-        layout = {"prompts": recipe.batch_prompts, "seeds": len(recipe.seeds), "cells": recipe.batch_size}
+        batch = {"prompts": recipe.batch_prompts, "seeds": len(recipe.seeds), "cells": recipe.batch_size}
         finish_sheet(
-            self._sheet, self._plan, environment=self._engine.environment, layout=layout, control=control
+            self._sheet,
+            self._plan,
+            environment=self._engine.environment,
+            layout=batch | layout.as_dict(),
+            control=control,
         )
 
     def _keyed(self, batch: Batch) -> list[Keyed]:
@@ -136,31 +178,15 @@ class _SheetRun:
             base=self._sheet.base_digest,
             adapters=self._digests,
             environment=self._engine.environment,
+            layout=layout_of(self._fallbacks),
         )
 
     def _render(self, batch: Batch, cells: list[Keyed]) -> dict[str, Cell]:
         started = time.monotonic()
-        pictures = self._pictures(batch)
+        pictures = self._batches.render(batch)
         self._run.rendered += len(cells)
         self._run.keys += [cell.key for cell in cells]
         return store_batch(cells, pictures, time.monotonic() - started)
-
-    def _pictures(self, batch: Batch) -> list[Picture]:
-        """The batch with its adapters applied; a control has them applied at 1.0 and taken out before."""
-        from inference.engine.block_weights import everywhere
-
-        slots = batch.column.slots
-        if batch.column.role is Role.CONTROL:
-            with self._engine.patcher.applied([(self._adapters[s.adapter], everywhere(1.0)) for s in slots]):
-                pass
-            slots = ()
-        applied = [(self._adapters[slot.adapter], self._weight_of(slot)) for slot in slots]
-        return self._engine.render(batch.texts, batch.seeds, sampling_of(batch.how), applied)
-
-    def _weight_of(self, slot: Slot) -> WeightOf:
-        from inference.engine.block_weights import weight_of
-
-        return weight_of(slot.unet, slot.text_encoder, slot.blocks, self._plan.recipe.family)
 
     def _check_base(self, batch: Batch, rows: list[Cell]) -> None:
         if batch.column.role is Role.BASE and not all(row.facts["usable"] for row in rows):
@@ -186,7 +212,7 @@ class _SheetRun:
             compared += len(control)
             if control == [rows[cell.key].facts["digest"] for cell in base_cells]:
                 continue
-            fresh = self._pictures(base_batch)
+            fresh = self._batches.render(base_batch)
             rerendered += len(fresh)
             if control != [picture.digest for picture in fresh]:
                 self._distrust()
@@ -205,30 +231,4 @@ def adapter_blobs(sheet: Sheet) -> list[Blob]:
     return [row.blob for row in rows] or [sheet.blob]
 
 
-def sampling_of(how: Sampled) -> Sampling:
-    """The engine's words for how a column is sampled."""
-    from inference.engine.ladder import Hires, Sampling
-
-    values = asdict(how)
-    if how.hires is not None:
-        values["hires"] = Hires(**values["hires"])
-    return Sampling(**values)
-
-
-_warm: dict[tuple[str, str], Engine] = {}
-
-
-def warm_engine(folder: Path, digest: str) -> Engine:
-    """The engine with this base, kept in the process from one sheet to the next. Loads torch on first use."""
-    key = (str(folder), digest)
-    if key not in _warm:
-        from inference.engine.ladder import Engine
-
-        _warm.clear()  # one base at a time: the next would not fit beside it in memory
-        _warm[key] = Engine.load(folder, threads=settings.INFERENCE_THREADS)
-    return _warm[key]
-
-
-def forget_engine() -> None:
-    """Drop the loaded base."""
-    _warm.clear()
+_layouts = LayoutMemory()

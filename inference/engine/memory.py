@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from inference.engine.base import LoadedBase  # isort: skip
+from inference.engine.base import LoadedBase, release_memory  # isort: skip
 
 import torch
 from torch import nn
@@ -30,15 +29,6 @@ def ran_out(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(saying in str(error) for saying in _SAYINGS)
-
-
-def let_go() -> None:
-    """Give the device what nothing holds any more. The error that told of the lack must be gone by then: its
-    traceback holds the tensors of every frame.
-    """
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 @contextmanager
@@ -65,7 +55,7 @@ def _one_part_at_a_time(base: LoadedBase) -> Iterator[None]:
     parts: list[Any] = [*base.text_encoders.values(), base.denoiser, base.vae]
     for part in parts:
         part.to(_MAIN)
-    let_go()
+    release_memory()
 
     def comes(part: nn.Module) -> Any:
         def before(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
