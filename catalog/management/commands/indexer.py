@@ -20,6 +20,7 @@ from registry.analysis import request_missing
 # The log is read this often while nothing happens; the sweep finds what was changed without a log entry.
 WAIT_SECONDS = 2.0
 SWEEP_SECONDS = 600.0
+PLAN_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +52,15 @@ class Command(BaseCommand):
 def follow(stop: threading.Event, *, wait: float = WAIT_SECONDS, sweep_every: float = SWEEP_SECONDS) -> None:
     """Read the log until `stop`; a database that is away for a while is waited for."""
     swept: float | None = None
+    planned: float | None = None
     while not stop.is_set():
         try:
             read = consume()
-            if read:
-                # What was added or changed gets its comparison sheet without anybody asking for it.
+            if read or planned is None or time.monotonic() - planned >= PLAN_SECONDS:
+                # What was added or changed gets its comparison sheet without anybody asking for it, and what
+                # found no room in the queue is looked for again.
                 plan_missing_sheets()
+                planned = time.monotonic()
             if not read and (swept is None or time.monotonic() - swept >= sweep_every):
                 sweep()
                 # Files of an earlier release, or numbers of an earlier edition: some with every sweep.
