@@ -24,6 +24,7 @@ from registry.models.subscriptions import IgnoredUpdate, Subscription, Subscript
 from registry.models.sync_runs import RunState, SyncProblem, SyncRun
 from registry.models.terms import ClaimKind, License, Standing, TermsClaim, TermsProfile
 from registry.models.transfers import Transfer, TransferState
+from registry.models.upstream_identity import UpstreamIdentity
 from registry.models.upstream_state import UpstreamItem
 from registry.models.upstreams import HostBudget, HostSlot, RememberedRefusal
 from registry.models.verdicts import (
@@ -101,6 +102,7 @@ __all__ = [
     "TermsRule",
     "Transfer",
     "TransferState",
+    "UpstreamIdentity",
     "UpstreamItem",
     "VerdictChange",
     "Version",

@@ -40,6 +40,9 @@ class Subscription(models.Model):
     )
     every_minutes = models.PositiveIntegerField(default=1440, help_text="between two runs")
     due = models.DateTimeField(default=timezone.now, help_text="when the next run may start")
+    resume = models.TextField(
+        blank=True, help_text="where the next run begins in a log of changes; empty = with the whole list"
+    )
     created_by = models.CharField(max_length=150, blank=True)
     created = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -31,6 +31,9 @@ class SyncRun(models.Model):
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="runs")
     state = models.CharField(max_length=8, choices=RunState.choices, default=RunState.RUNNING)
     cursor = models.TextField(blank=True, help_text="where the next page begins; empty = the start")
+    began = models.TextField(
+        blank=True, help_text="the place in a log of changes that the run began at; empty = the whole list"
+    )
     complete = models.BooleanField(default=False, help_text="every page has been kept")
     pages = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True, help_text="as the upstream announces it")
@@ -74,7 +77,7 @@ class SyncRun(models.Model):
 
 
 class SyncProblem(models.Model):
-    """One thing that a run left out, and why. At most registry.sync.passing.MOST_PROBLEMS of a run are kept."""
+    """One thing that a run left out, and why. At most registry.sync.tally.MOST_PROBLEMS of a run are kept."""
 
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="problems")
     what = models.CharField(max_length=500, help_text="the adapter's id or address")

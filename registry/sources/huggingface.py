@@ -9,7 +9,7 @@ from registry.models import Source
 from registry.sources.errors import NoAdaptersFound, ReferenceUnclear
 from registry.sources.findings import Findings
 from registry.sources.huggingface_client import first_page, list_page
-from registry.sources.huggingface_listing import fingerprint, read_repository
+from registry.sources.huggingface_listing import fingerprint, identity_of, read_repository
 from registry.sources.huggingface_names import Reference, read_reference
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
@@ -105,7 +105,7 @@ def _unread(item: dict[str, Any]) -> Unread | Failure:
         return Failure(
             str(repo)[:300], UnexpectedAnswer("The Hub's list names no repository or no commit here.")
         )
-    return Unread(Source.HUGGINGFACE, repo, fingerprint(item), _reader(repo, sha))
+    return Unread(Source.HUGGINGFACE, repo, fingerprint(item), _reader(repo, sha), identity_of(item))
 
 
 def _reader(repo: str, sha: str) -> Callable[[], Listing]:

@@ -30,7 +30,7 @@ from registry.sources.upstream_errors import NotFoundUpstream, UpstreamError, ab
 from registry.sources.walk import PICTURES, Failure
 
 # Raised when the same answer would be read into something else: every repository is then read once more.
-EDITION = "1"
+EDITION = "2"
 _MOST_SAMPLES = 24
 _MOST_DATES = 50
 
@@ -52,6 +52,11 @@ def fingerprint(info: Mapping[str, Any]) -> str:
     told = (info.get("id"), info.get("sha"), info.get("gated") or False)
     flags = (bool(info.get("disabled")), bool(info.get("private")), may_authenticate())
     return hashlib.sha256(json.dumps([EDITION, *told, *flags], default=str).encode()).hexdigest()
+
+
+def identity_of(info: Mapping[str, Any]) -> str:
+    """The id that a repository keeps when it is renamed or given to another account; empty where not told."""
+    return line(info.get("_id"), 100)
 
 
 def read_repository(reference: Reference, *, at: str = "", failures: list[Failure] | None = None) -> Listing:
@@ -102,6 +107,8 @@ def read_repository(reference: Reference, *, at: str = "", failures: list[Failur
         tags=reading.tags if reading else [],
         changed=info.last_modified,
         fingerprint=fingerprint(told),
+        identity=identity_of(told),
+        whole=bool(files) and not (reference.revision or reference.path),
     )
     listing.versions = [_version(group, place, said, tags, access, changes) for group in groups]
     for version in listing.versions:

@@ -152,6 +152,8 @@ class Listing:
 
     `name_stated` as in ListedVersion. `changed`: when the upstream last changed it, where it tells.
     `fingerprint`: a digest of all that the source says of it; the same again means nothing to do.
+    `identity`: the upstream's own id of it that stays when it is renamed, where `source_key` is its name.
+    `whole`: the upstream shows all versions that there are, so that even an empty list is an answer.
     """
 
     source: str
@@ -166,6 +168,8 @@ class Listing:
     name_stated: bool = True
     changed: datetime | None = None
     fingerprint: str = ""
+    identity: str = ""
+    whole: bool = False
 
 
 @dataclass(slots=True)

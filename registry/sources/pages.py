@@ -15,13 +15,15 @@ class Unread:
     """An adapter of a page that is read only if its fingerprint is a new one: most of a second sync is not.
 
     `fingerprint` as in Listing: a digest of all that the source says of it except volatile numbers. `read`
-    gives the listing, with the same source, source_key and fingerprint; it may raise KuraError.
+    gives the listing, with the same source, source_key and fingerprint; it may raise KuraError. `identity` as
+    in Listing, where the list tells it.
     """
 
     source: str
     source_key: str
     fingerprint: str
     read: Callable[[], Listing]
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Page:
     this page is kept, None after the last one; opaque to everybody but the client that made it. `failures`:
     items of the page that could not be read at all. `notes`: what a person should know of the page, such as
     a filter that the upstream ignored. `total`: how many items the upstream announces in all, where it does.
+    `resume`, on the last page of a list that is a log of changes: the cursor with which a later walk lists
+    only what has changed since; whatever it leaves out then is as it was.
     """
 
     listings: Sequence[Listing | Unread]
@@ -39,6 +43,7 @@ class Page:
     failures: Sequence[Failure] = ()
     notes: Sequence[str] = ()
     total: int | None = None
+    resume: str | None = None
 
 
 class Pages(Protocol):

@@ -37,6 +37,7 @@ from registry.policies import named_by_tags
 from registry.review_items import keep_new_items
 from registry.sources.evidence import read_value
 from registry.sources.listing import ListedVersion, Listing, RawDocument
+from registry.sources.renames import identify_new
 from registry.sources.save import facts_of, values_of
 from registry.sources.text import json_value
 from registry.terms import canonical
@@ -135,7 +136,9 @@ def _adapters(listings: Sequence[Listing]) -> dict[str, Adapter]:
         )
         for listing in listings
     ]
-    return {row.source_key: row for row in Adapter.objects.bulk_create(rows)}
+    made = {row.source_key: row for row in Adapter.objects.bulk_create(rows)}
+    identify_new((made[each.source_key or ""], each.identity) for each in listings)
+    return made
 
 
 def _bases(listings: Sequence[Listing]) -> dict[tuple[str, str], BaseModel | None]:

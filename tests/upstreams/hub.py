@@ -238,9 +238,7 @@ class HubServer(FaultyServer):
     def _info(self, repo: Repo, commit: Commit, *, blobs: bool) -> dict[str, Any]:
         card = repo.card(commit)
         return {
-            "_id": hashlib.md5(
-                repo.created.isoformat().encode() + repo.id.encode(), usedforsecurity=False
-            ).hexdigest()[:24],
+            "_id": repo.object_id,
             "id": repo.id,
             "modelId": repo.id,
             "author": repo.id.partition("/")[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import yaml
 
 Content = bytes | Path
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+_ids = itertools.count(0x650000000000000000000001)
 # What the Hub keeps outside git; everything else is a plain blob.
 _LFS = {".safetensors", ".bin", ".pt", ".ckpt", ".png", ".jpg", ".jpeg", ".webp", ".gguf"}
 
@@ -79,6 +81,8 @@ class Repo:
     commits: list[Commit] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     created: datetime = _BEGAN
+    # The Hub's own id of it, which a new name does not change; a repository made anew has another.
+    object_id: str = field(default_factory=lambda: f"{next(_ids):024x}")
 
     @property
     def head(self) -> Commit:
