@@ -14,7 +14,7 @@ from inference.models import HouseRecipe
 from inference.recipes import RECIPE_NAMES, Recipe, UnknownRecipe, get_recipe, recipe_from_dict
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-LARGEST_SIDE, MOST_STEPS, MOST_CELLS = 2048, 200, 600
+LARGEST_SIDE, MOST_STEPS, MOST_CELLS, MOST_AT_ONCE = 2048, 200, 600, 32
 """What a house recipe may ask for: a sheet of more cells than this nobody looks at."""
 
 
@@ -46,8 +46,11 @@ def problem_of(recipe: Recipe) -> str:
         return "Sides are multiples of 8 pixels."
     if recipe.steps > MOST_STEPS:
         return f"There are at most {MOST_STEPS} steps."
-    # Base and control come on top of the weights; the other layouts have more columns still.
-    if recipe.rows * (2 + len(recipe.weights)) > MOST_CELLS:
+    if recipe.batch_size > MOST_AT_ONCE:
+        return f"A batch has at most {MOST_AT_ONCE} pictures; fewer prompts or seeds make it smaller."
+    # Base and control come on top of the weights; a value of an axis brings a base of its own.
+    columns = 2 + len(recipe.weights) + 2 * sum(len(axis.values) for axis in recipe.axes)
+    if recipe.rows * columns > MOST_CELLS:
         return f"A sheet has at most {MOST_CELLS} cells."
     return ""
 

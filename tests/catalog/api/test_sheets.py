@@ -1,0 +1,68 @@
+"""sheets/: what one costs, and asking for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inference.models import Sheet, SheetState
+from registry.models import Job
+from tests.catalog.api.conftest import Caller
+from tests.inference.rows import kohya_lora, make_base, make_version
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+
+def test_anybody_may_ask_what_a_sheet_costs_and_nothing_is_queued(anybody: Caller, tmp_path: Path) -> None:
+    make_base(tmp_path)
+    version = make_version()
+    answer = anybody.get("sheets/cost/", {"version": version.pk, "recipe": "quick"})
+    assert answer.json() == {"cells": 12, "new_cells": 12, "seconds": None, "measured": False}
+    assert not Sheet.objects.exists()
+
+
+def test_a_stack_names_its_others_in_the_address(anybody: Caller, tmp_path: Path) -> None:
+    make_base(tmp_path)
+    momo, ink = make_version(), make_version(kohya_lora(seed=2), name="ink")
+    query = {"version": momo.pk, "recipe": "stack", "others": f"{ink.pk}:style:0.6"}
+    assert anybody.get("sheets/cost/", query).json()["cells"] == 40
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"recipe": "grand"}, 400, "no_recipe"),
+        ({"recipe": "stack"}, 400, "recipe_does_not_fit"),
+        ({"base": "nowhere"}, 400, "no_base_weights"),
+        ({"version": 10**9}, 404, "version_not_found"),
+        ({"version": "x"}, 400, "invalid"),
+        ({"price": 1}, 400, "bad_query"),
+    ],
+)
+def test_what_cannot_be_made_has_its_reason_instead_of_a_cost(
+    anybody: Caller, tmp_path: Path, query: dict[str, object], status: int, code: str
+) -> None:
+    make_base(tmp_path)
+    answer = anybody.get("sheets/cost/", {"version": make_version().pk, **query})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_reviewer_queues_a_sheet_and_gets_the_same_one_again(reviewer: Caller, tmp_path: Path) -> None:
+    make_base(tmp_path)
+    momo, ink = make_version(), make_version(kohya_lora(seed=2), name="ink")
+    body = {"version": momo.pk, "recipe": "stack", "others": [{"version": ink.pk, "role": "style"}]}
+    answer = reviewer.post("sheets/", body)
+    assert answer.status_code == 202
+    sheet = Sheet.objects.get()
+    assert (answer.json()["id"], sheet.state, sheet.recipe) == (sheet.pk, SheetState.WAITING, "stack")
+    assert reviewer.post("sheets/", body).json()["id"] == sheet.pk
+    assert Job.objects.get(kind="render_sheet").key == str(sheet.pk)
+
+
+def test_readers_cannot_set_workers_to_work(anybody: Caller, downloader: Caller, tmp_path: Path) -> None:
+    make_base(tmp_path)
+    version = make_version()
+    assert anybody.post("sheets/", {"version": version.pk}).status_code == 401
+    assert downloader.post("sheets/", {"version": version.pk}).status_code == 403
+    assert not Sheet.objects.exists()
