@@ -72,7 +72,7 @@ class SamplingDoesNotFit(SheetRefused):
     """The base cannot be sampled as the recipe says: another kind of sampler, size or prompt."""
 
     code = "sampling_does_not_fit"
-    next_step = "Change the recipe, or choose a base that it fits; docs/sheets.md has the samplers."
+    next_step = "Change the recipe, or choose a base that it fits; docs/bases.md has the samplers."
 
 
 class NoRecipe(SheetRefused):
@@ -114,6 +114,13 @@ class NotReproducible(KuraError):
 
     code = "not_reproducible"
     next_step = "Render the sheet anew; pictures can only be compared with the same file on the same base."
+
+
+class PicturesDiffer(KuraError):
+    """Rendered again, the pictures of a sheet are others than they should be."""
+
+    code = "pictures_differ"
+    next_step = "Look at what changed since: releases, device, drivers; then render the sheet anew."
 
 
 class CannotRender(KuraError):

@@ -378,23 +378,25 @@ def test_a_base_without_one_of_its_weights_is_not_filled_with_random_ones(tmp_pa
     load_base(folder)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [("sdxl", "float16"), *((family, "bfloat16") for family in ("sd1", "sdxl", "sd35_medium", "flux1"))],
+)
 def test_a_base_can_be_loaded_in_half_precision_and_its_vae_stays_whole(
-    engines: Engines, tmp_path: Path, dtype: str
+    engines: Engines, tmp_path: Path, family: str, dtype: str
 ) -> None:
     import torch
 
     from inference.engine.ladder import Engine
     from tests.inference.tiny_families import save_tiny_family
 
-    engine = Engine.load(save_tiny_family("sdxl", tmp_path), threads=1, dtype=dtype)
-    assert (
-        engine.base.denoiser.dtype == engine.base.text_encoders["text_encoder_2"].dtype == engine.base.dtype
-    )
+    engine = Engine.load(save_tiny_family(family, tmp_path), threads=1, dtype=dtype)
+    assert engine.base.denoiser.dtype == engine.base.dtype
+    assert {encoder.dtype for encoder in engine.base.text_encoders.values()} == {engine.base.dtype}
     assert engine.base.vae.dtype == torch.float32
     assert engine.environment["dtype"] == dtype
     half, whole = (
-        np.stack([picture.pixels for picture in one.render(TEXTS, SEEDS, sampling("sdxl"))]).astype(float)
-        for one in (engine, engines("sdxl"))
+        np.stack([picture.pixels for picture in one.render(TEXTS, SEEDS, sampling(family))]).astype(float)
+        for one in (engine, engines(family))
     )
     assert 0 < np.abs(half - whole).mean() < 8
