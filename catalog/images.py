@@ -1,14 +1,21 @@
-"""Pictures by address: cells, sheets and the authors' samples, as bytes that never change."""
+"""Pictures by address: cells, sheets and the authors' samples, as bytes that never change.
+
+Where a login is required, a person's session opens them, or the bearer token of a program: another Kura
+fetches the samples of what it takes over.
+"""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.views.decorators.http import require_safe
+from rest_framework.exceptions import AuthenticationFailed
 
+from catalog.api.authentication import BearerAuthentication
+from catalog.api.problems import MEDIA_TYPE, exception_handler
 from catalog.downloads import send_blob
 from inference.models import Cell, Sheet
 from registry.models import Blob, Sample
@@ -52,7 +59,11 @@ def sample(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
-    if settings.REQUIRE_LOGIN and not request.user.is_authenticated:
+    try:
+        known = request.user.is_authenticated or BearerAuthentication().authenticate(request) is not None
+    except AuthenticationFailed as error:
+        return _refused(error)
+    if settings.REQUIRE_LOGIN and not known:
         return redirect_to_login(request.get_full_path())
     media_type = _media_type(blob)
     if media_type is None:
@@ -71,6 +82,15 @@ def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
     )
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
+
+
+def _refused(error: AuthenticationFailed) -> HttpResponseBase:
+    """A token that is no good, answered as the interface does."""
+    told = exception_handler(error, {})
+    if told is None:
+        raise error
+    headers = {"WWW-Authenticate": told["WWW-Authenticate"], "Cache-Control": "no-store"}
+    return JsonResponse(told.data, status=told.status_code, content_type=MEDIA_TYPE, headers=headers)
 
 
 def _media_type(blob: Blob) -> str | None:

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from catalog import access
 from inference.models import Cell, Sheet
 from registry.models import Sample
 from registry.storage import blob_storage, store_bytes
@@ -77,3 +78,21 @@ def test_a_site_that_requires_a_login_sends_strangers_to_it(
     response = client.get(address)
     assert b"".join(response)
     assert response["Cache-Control"].startswith("private")
+
+
+def test_a_token_of_the_interface_opens_pictures_where_a_login_is_required(
+    client: Client, cell: Cell, settings: Settings
+) -> None:
+    settings.REQUIRE_LOGIN = True
+    address = reverse("images:cell", args=[cell.key])
+    token, secret = access.create(build.user(), "another Kura")
+    bearer = {"Authorization": f"Bearer {secret}"}
+    response = client.get(address, headers=bearer)
+    assert b"".join(response).startswith(b"\x89PNG")
+    assert response["Cache-Control"].startswith("private")
+    access.revoke(token)
+    for bad in (bearer, {"Authorization": "Bearer kura_unknown"}):
+        refused = client.get(address, headers=bad)
+        assert refused.status_code == 401
+        assert refused["WWW-Authenticate"] == 'Bearer realm="kura", error="invalid_token"'
+        assert refused.json()["code"] in {"token_revoked", "token_unknown"}
