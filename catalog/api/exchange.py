@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any, Final
 
 from django.db.models import Exists, Max, OuterRef
@@ -24,7 +26,7 @@ from registry.peers import identity, paths_of
 
 LIMIT: Final = 50
 LIMIT_MAX: Final = 200
-_CURSOR_MAX: Final = 80
+_CURSOR: Final = re.compile(r"(?P<kura>[0-9a-f-]{1,40})\.(?P<place>[0-9]{1,18}(\.[0-9a-f]{8})?)", re.ASCII)
 
 
 class ChangedVersionSerializer(serializers.Serializer[Any]):
@@ -111,12 +113,13 @@ class Changes(APIView):
         own = identity()
         start, restarted = _start(request.query_params.get("after", ""), own)
         newer = Change.objects.filter(version__adapter=OuterRef("version__adapter"), pk__gt=OuterRef("pk"))
-        changes = Change.objects.filter(~Exists(newer), pk__gt=start).select_related("version")
+        after = int(start.partition(".")[0])
+        changes = Change.objects.filter(~Exists(newer), pk__gt=after).select_related("version")
         if adapter := request.query_params.get("adapter", ""):
             changes = changes.filter(version__adapter=_id("adapter", adapter))
         rows = list(changes.order_by("pk")[: limit + 1])
         more, rows = len(rows) > limit, rows[:limit]
-        cursor = f"{own}.{rows[-1].pk if rows else start}"
+        cursor = f"{own}.{_place(rows[-1]) if rows else start}"
         following = replace_query_param(request.build_absolute_uri(), "after", cursor) if more else None
         told = {"kura": own, "results": _told(rows), "next": following, "cursor": cursor}
         return Response(told | {"restarted": restarted})
@@ -182,16 +185,30 @@ class SnapshotContent(APIView):
         )
 
 
-def _start(cursor: str, own: str) -> tuple[int, bool]:
-    """The id of the last change that the caller knows, and whether it has to begin anew. Raises BadQuery."""
+def _start(cursor: str, own: str) -> tuple[str, bool]:
+    """The place of the last change that the caller knows, and whether it has to begin anew. Raises BadQuery.
+
+    A backup that was put back gives ids out a second time: the caller knows a change only if it is the very
+    one that has its id now.
+    """
     if not cursor:
-        return 0, False
-    kura, dot, number = cursor.rpartition(".")
-    if len(cursor) > _CURSOR_MAX or not dot or not (number.isascii() and number.isdigit()):
+        return "0", False
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
         raise BadQuery("after", "is not the `cursor` of a page of this list")
-    last = int(number)
-    known = Change.objects.aggregate(last=Max("pk"))["last"] or 0
-    return (last, False) if kura == own and last <= known else (0, True)
+    place = found["place"]
+    if found["kura"] != own:
+        return "0", True
+    if place == "0":
+        return "0", False
+    change = Change.objects.filter(pk=int(place.partition(".")[0])).first()
+    return (place, False) if change is not None and _place(change) == place else ("0", True)
+
+
+def _place(change: Change) -> str:
+    """A change's id with a digest of what it is."""
+    told = f"{change.pk} {change.version_id} {change.kind} {change.at.isoformat()}"
+    return f"{change.pk}.{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def _id(name: str, raw: str) -> int:

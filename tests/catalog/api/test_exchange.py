@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from registry.ledger import note_change
@@ -98,6 +99,15 @@ def test_a_cursor_of_another_kura_or_of_a_lost_time_begins_anew(anybody: Caller,
     page = anybody.get("changes/", {"after": cursor}).json()
     assert page["restarted"] is True
     assert [row["adapter"] for row in page["results"]] == [version.adapter_id]
+
+
+def test_a_backup_that_was_put_back_and_went_on_begins_anew(anybody: Caller) -> None:
+    version = build.version("A")
+    changed(version, version, version)
+    _, cursor = follow(anybody)
+    Change.objects.filter(pk=Change.objects.latest("id").pk).update(at=timezone.now())
+    page = anybody.get("changes/", {"after": cursor}).json()
+    assert (page["restarted"], len(page["results"])) == (True, 1)
 
 
 @pytest.mark.parametrize("cursor", ["x", "1", ".", "a.b", "a.-1", "a." + "9" * 90])
