@@ -76,6 +76,17 @@ FOURTH = Setting(
     (404, 517),
 )
 
+FIFTH = Setting(
+    "fifth",
+    (
+        Prompt("a purple boat on a hill by day"),
+        Prompt("a blue cat on a gray background"),
+        _called("by the sea at night", "a white star"),
+        _called("on an orange background", "a green tree"),
+    ),
+    (61, 3021),
+)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -256,7 +267,7 @@ JUDGING_CASES = (
     _case("momo-1e9", _S, (_J["momo"], 1e9), has=(BLACK,), lacks=(NO_EFFECT, WRONG_BASE)),
     _case("ember-1e9", _T, (_J["ember"], 1e9), has=(BLACK,), lacks=(NO_EFFECT, WRONG_BASE)),
     _case("boat-1e12", _S, (_J["house"], 1e12), has=(BLACK,), lacks=(NO_EFFECT, WRONG_BASE)),
-    # Words and seeds that nothing was looked at with before the limits stood.
+    # Looked at with the limits set; one measure was mended after it.
     _case(
         "momo-fourth", FOURTH, (_J["momo"], 0.9), lacks=SERIOUS | {UNNEEDED, SHIFT}, words="momo", named=True
     ),
@@ -279,4 +290,15 @@ JUDGING_CASES = (
     ),
     _case("box-0.9", FOURTH, (_J["deaf"], 0.9), has=(IGNORES,), lacks=(NO_EFFECT, OVERFIT, COLLAPSES, BLACK)),
     _case("inert-3", FOURTH, (_J["inert"], 3), has=(NO_EFFECT,), lacks=SERIOUS - {NO_EFFECT}),
+    # Rendered once everything stood; nothing was changed after it.
+    _case("momo-fifth", FIFTH, (_J["momo"], 1), lacks=SERIOUS | {UNNEEDED, SHIFT}, words="momo", named=True),
+    _case("ember-fifth", FIFTH, (_J["ember"], 0.8), lacks=SERIOUS, has=(SHIFT, UNNEEDED), words="ember"),
+    _case("frost-fifth", FIFTH, (_J["frost"], 0.9), lacks=SERIOUS, has=(SHIFT, UNNEEDED), words="frost"),
+    _case("neon-fifth", FIFTH, (_J["neon"], 1), lacks=SERIOUS, has=(SHIFT,)),
+    _case("gold-fifth", FIFTH, (_J["gold"], 0.9), lacks=SERIOUS, has=(SHIFT,)),
+    _case("sketch-fifth", FIFTH, (_J["sketch"], 0.9), lacks=SERIOUS, has=(UNNEEDED,), words="pencil sketch"),
+    _case("comic-fifth", FIFTH, (_J["comic"], 0.9), has=(COLLAPSES,), lacks=(NO_EFFECT, BLACK)),
+    _case("comic-0.22", FIFTH, (_J["comic"], 0.22), lacks=SERIOUS),
+    _case("boat-fifth", FIFTH, (_J["house"], 1), has=(OVERFIT,), lacks=(NO_EFFECT, COLLAPSES, BLACK)),
+    _case("box-fifth", FIFTH, (_J["deaf"], 1), has=(IGNORES,), lacks=(NO_EFFECT, OVERFIT, COLLAPSES, BLACK)),
 )
