@@ -142,8 +142,9 @@ def test_without_guidance_only_the_prompt_is_computed(
 def test_the_samplers_that_add_noise_draw_it_row_by_row(
     engines: Engines, tiny_families: Callable[[str], Any], family: str, sampler: str
 ) -> None:
-    from diffusers import DPMSolverSDEScheduler, EulerAncestralDiscreteScheduler
+    import diffusers
 
+    schedulers: Any = diffusers
     how = sampling(family, sampler=sampler)
     pipeline = tiny_families(family)
     kept = pipeline.scheduler
@@ -151,9 +152,9 @@ def test_the_samplers_that_add_noise_draw_it_row_by_row(
         name: kept.config[name] for name in ("beta_start", "beta_end", "beta_schedule", "prediction_type")
     }
     pipeline.scheduler = (
-        EulerAncestralDiscreteScheduler(**betas)
+        schedulers.EulerAncestralDiscreteScheduler(**betas)
         if sampler == "euler_a"
-        else DPMSolverSDEScheduler(**betas, use_karras_sigmas=True, noise_sampler_seed=SEEDS)
+        else schedulers.DPMSolverSDEScheduler(**betas, use_karras_sigmas=True, noise_sampler_seed=SEEDS)
     )
     try:
         expected = theirs(family, pipeline, how)

@@ -62,12 +62,16 @@ def test_a_base_larger_than_all_the_room_is_kept_alone(warm: WarmBases) -> None:
 def test_room_is_made_before_the_next_base_comes(settings: Any, tmp_path: Path) -> None:
     settings.INFERENCE_BASES_MB = 10
     beside: list[int] = []
-    load: Any = lambda files: beside.append(len(warm.loaded)) or Sized(6 * MIB)  # noqa: E731
-    warm = WarmBases(load)
+
+    def load(files: BaseFiles) -> Any:
+        beside.append(len(bases.loaded))
+        return Sized(6 * MIB)
+
+    bases = WarmBases(load)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(bytes(6 * MIB))
-        warm.get(BaseFiles(tmp_path / name, None, "", name))
+        bases.get(BaseFiles(tmp_path / name, None, "", name))
     assert beside == [0, 0]
 
 
