@@ -13,6 +13,7 @@ from inference.base_files import base_files
 from inference.errors import (
     BaseNotRenderable,
     NoBaseWeights,
+    NotReproducible,
     SheetRefused,
     WrongBase,
 )
@@ -20,9 +21,9 @@ from inference.house_recipes import find_recipe
 from inference.models import Sheet, SheetAdapter, SheetState
 from inference.shown import Content, Other, content_of
 from registry.jobs import enqueue
-from registry.models import BaseModel, Check, CheckOutcome, Version
+from registry.models import BaseModel, Check, CheckOutcome, Job, Version
 
-RENDER_JOB = "render_sheet"
+RENDER_JOB, COMPARE_JOB = "render_sheet", "compare_sheet"
 STANDARD = "standard"
 
 
@@ -90,6 +91,25 @@ def request_sheet(
                 again=True,
             )
     return sheet
+
+
+def request_comparison(sheet: Sheet, *, priority: int = 0) -> Job:
+    """Have a GPU worker render a finished sheet's pictures again; its `reproduction` tells what came of it.
+
+    Raises NotReproducible when it is not finished.
+    """
+    if sheet.state != SheetState.DONE:
+        raise NotReproducible(f"Sheet {sheet.pk} is not finished.")
+    return enqueue(
+        COMPARE_JOB,
+        str(sheet.pk),
+        payload={"sheet": sheet.pk},
+        queue="gpu",
+        priority=priority,
+        max_attempts=settings.SHEET_TRIES,
+        family=sheet.base.family,
+        again=True,
+    )
 
 
 def choose_base(version: Version) -> BaseModel:

@@ -6,7 +6,8 @@ from inference.models import Sheet
 from inference.policy import gives_way
 from inference.quarantine import CONVERT_JOB, convert_blob
 from inference.render import render_sheet
-from inference.services import RENDER_JOB, mark_failed
+from inference.reproduction import compare_sheet
+from inference.services import COMPARE_JOB, RENDER_JOB, mark_failed
 from registry.jobs import JobContext, handler
 from registry.models import Blob, Job
 
@@ -25,6 +26,12 @@ def run_render_sheet(context: JobContext) -> None:
         return context.should_stop() or gives_way(context.job)
 
     render_sheet(context.payload["sheet"], progress=context.progress, should_stop=should_stop)
+
+
+@handler(COMPARE_JOB)
+def run_compare_sheet(context: JobContext) -> None:
+    """Render the pictures of the job's sheet again and compare them with the stored ones."""
+    compare_sheet(context.payload["sheet"], progress=context.progress, should_stop=context.should_stop)
 
 
 @handler(CONVERT_JOB)

@@ -266,11 +266,13 @@ class SheetDetail(SheetHead):
     metrics = serializers.JSONField()
     findings = serializers.JSONField()
     manifest = serializers.JSONField()
+    fallbacks = serializers.JSONField(help_text="what was done when memory did not suffice, step by step")
+    reproduction = serializers.JSONField(help_text="how its pictures compared when they were rendered again")
 
     class Meta(SheetHead.Meta):
         fields = [
             *SheetHead.Meta.fields, "cells_total", "seconds", "base_digest", "metrics", "findings",
-            "manifest", "cells",
+            "manifest", "fallbacks", "reproduction", "cells",
         ]  # fmt: skip
 
 

@@ -13,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from catalog.api.jobs import JobSerializer
 from catalog.api.lists import ListViewSet
 from catalog.api.parameters import known_only
 from catalog.api.permissions import ReadUnlessLoginRequired, ReviewersOnly
 from catalog.api.serializers import SheetDetail, SheetHead
 from inference.cost import cost_of
 from inference.models import Sheet
-from inference.services import STANDARD, find_base, request_sheet
+from inference.services import STANDARD, find_base, request_comparison, request_sheet
 from inference.shown import Other, find_version, read_others
 
 _HIGHEST_ID = 2**62
@@ -74,7 +75,7 @@ class Sheets(RetrieveModelMixin, ListViewSet):
 
     def get_permissions(self) -> list[BasePermission]:
         """Readers read; only reviewers set workers to work."""
-        return [ReviewersOnly()] if self.action == "create" else [ReadUnlessLoginRequired()]
+        return [ReviewersOnly()] if self.action in {"create", "compare"} else [ReadUnlessLoginRequired()]
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         """One sheet comes with its cells; a list does not need them."""
@@ -101,6 +102,12 @@ class Sheets(RetrieveModelMixin, ListViewSet):
             others=others,
         )
         return Response(SheetHead(sheet, context=self.get_serializer_context()).data, status=202)
+
+    @extend_schema(request=None, responses={202: JobSerializer})
+    @action(detail=True, methods=["post"])
+    def compare(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Have the sheet's pictures rendered again and compared; what comes of it is its `reproduction`."""
+        return Response(JobSerializer(request_comparison(self.get_object())).data, status=202)
 
     @extend_schema(parameters=[CostAsked], responses=CostSerializer, filters=False)
     @action(detail=False, pagination_class=None)

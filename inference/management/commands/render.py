@@ -6,13 +6,14 @@ import json
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from inference.cost import Cost, cost_of
-from inference.errors import SheetRefused
+from inference.errors import NotReproducible, PicturesDiffer, SheetRefused
 from inference.models import Sheet, SheetState
 from inference.recipes import RECIPE_NAMES
 from inference.render import Rendered, render_sheet
+from inference.reproduction import compare_sheet
 from inference.services import STANDARD, find_base, plan_sheet
 from inference.shown import find_version, read_others
 from registry.storage import local_path
@@ -25,7 +26,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments of the contract."""
-        parser.add_argument("version", type=int, help="id of the version")
+        parser.add_argument("version", type=int, nargs="?", help="id of the version")
+        parser.add_argument(
+            "--compare",
+            type=int,
+            metavar="SHEET",
+            help="render a finished sheet's pictures again and compare",
+        )
         parser.add_argument(
             "--recipe", default=STANDARD, help=f"one of: {', '.join(RECIPE_NAMES)}; or one of the house's"
         )
@@ -44,6 +51,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Plan, render, print."""
+        if options["compare"] is not None:
+            self._compare(options["compare"], as_json=options["json"])
+            return
+        if options["version"] is None:
+            raise CommandError("Name a version to render, or a sheet with --compare.")
         version = find_version(options["version"])
         base = find_base(options["base"]) if options["base"] else None
         others = read_others(options["others"])
@@ -55,6 +67,26 @@ class Command(BaseCommand):
             raise _refusal(sheet)
         run = render_sheet(sheet.pk, progress=self._progress())
         self._print(run, as_json=options["json"])
+
+    def _compare(self, number: int, *, as_json: bool) -> None:
+        if not Sheet.objects.filter(pk=number).exists():
+            raise NotReproducible(f"There is no sheet {number}.")
+        found = compare_sheet(number, progress=self._progress())
+        if as_json:
+            self.stdout.write(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
+        else:
+            where = (
+                "as the sheet was made" if found.alike else "elsewhere or otherwise than the sheet was made"
+            )
+            equal = f"{found.equal} of {found.cells} pictures are equal to the last bit"
+            self.stdout.write(f"Sheet {number}: {found.verdict}. {equal}, rendered {where}.")
+            for each in found.as_dict()["worst"]:
+                apart = f"{each['mean']:g} levels of 255 in the mean, {each['largest']} at most"
+                self.stdout.write(f"  row {each['row']} column {each['column']}: {apart}")
+        if not found.as_expected:
+            raise PicturesDiffer(
+                f"{found.cells - found.equal} pictures of sheet {number} are not what was rendered then."
+            )
 
     def _progress(self) -> Any:
         """A line on stderr at most once a second."""

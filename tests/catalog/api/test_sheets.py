@@ -66,3 +66,18 @@ def test_readers_cannot_set_workers_to_work(anybody: Caller, downloader: Caller,
     assert anybody.post("sheets/", {"version": version.pk}).status_code == 401
     assert downloader.post("sheets/", {"version": version.pk}).status_code == 403
     assert not Sheet.objects.exists()
+
+
+def test_a_reviewer_has_a_finished_sheet_compared_and_an_unfinished_one_is_refused(
+    reviewer: Caller, anybody: Caller, tmp_path: Path
+) -> None:
+    make_base(tmp_path)
+    sheet = reviewer.post("sheets/", {"version": make_version().pk}).json()["id"]
+    refused = reviewer.post(f"sheets/{sheet}/compare/", {})
+    assert (refused.status_code, refused.json()["code"]) == (400, "not_reproducible")
+    Sheet.objects.filter(pk=sheet).update(state=SheetState.DONE, image=Sheet.objects.get(pk=sheet).blob)
+    assert anybody.post(f"sheets/{sheet}/compare/", {}).status_code in {401, 403}
+    answer = reviewer.post(f"sheets/{sheet}/compare/", {})
+    assert (answer.status_code, answer.json()["kind"]) == (202, "compare_sheet")
+    detail = anybody.get(f"sheets/{sheet}/", {}).json()
+    assert (detail["fallbacks"], detail["reproduction"]) == ([], {})
