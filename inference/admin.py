@@ -56,7 +56,7 @@ class HouseRecipeForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            self.initial |= _fields(recipe_from_dict(self.instance.spec))
+            self.initial.update(_fields(recipe_from_dict(self.instance.spec)))
             for name in ("name", "family"):
                 self.fields[name].disabled = True
 
@@ -87,7 +87,8 @@ class HouseRecipeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: HouseRecipe, form: Any, change: bool) -> None:
         """The next version of the recipe; nothing but the description and `retired` is ever changed."""
         cleaned = form.cleaned_data
-        saved = save_house_recipe(form.values, description=cleaned["description"], user=request.user)
+        user = request.user if request.user.is_authenticated else None
+        saved = save_house_recipe(form.values, description=cleaned["description"], user=user)
         if cleaned["retired"]:
             HouseRecipe.objects.filter(pk=saved.pk).update(retired=True)
         # The admin goes on with this object: it stands for the version that was written.

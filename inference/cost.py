@@ -112,7 +112,7 @@ def _work(sampling: Mapping[str, Any]) -> float:
     """Pixels times how often the denoiser is asked for them."""
     asked = 2 if sampling["sampler"] in _TWICE else 1
     once = float(sampling["width"] * sampling["height"])
-    work = once * sampling["steps"] * asked
+    work: float = once * sampling["steps"] * asked
     if hires := sampling.get("hires"):
         work += once * hires["scale"] ** 2 * hires["steps"] * hires["strength"] * asked
     return work
