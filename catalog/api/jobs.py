@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from catalog.api.lists import ListViewSet
 from catalog.api.permissions import ReviewersWrite
 from registry import job_control
+from registry.errors import error_class
 from registry.models import Job, Transfer
 
 
@@ -38,15 +39,27 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
 class JobSerializer(serializers.ModelSerializer[Job]):
     """A piece of work and how far it is, with the files that it fetches."""
 
+    next_step = serializers.SerializerMethodField(help_text="what to do about the error; empty without one")
+    who_to_ask = serializers.SerializerMethodField(help_text="who can change it; empty = the caller")
     transfers = TransferSerializer(many=True, read_only=True)
 
     class Meta:
         model = Job
         fields = [
             "id", "kind", "key", "queue", "state", "priority", "attempt", "max_attempts", "progress_done",
-            "progress_total", "pause_requested", "cancel_requested", "error_code", "error_message", "created",
-            "started", "finished", "transfers",
+            "progress_total", "pause_requested", "cancel_requested", "error_code", "error_message",
+            "next_step", "who_to_ask", "created", "started", "finished", "transfers",
         ]  # fmt: skip
+
+    def get_next_step(self, job: Job) -> str:
+        """From the class of the error."""
+        found = error_class(job.error_code) if job.error_code else None
+        return found.next_step if found else ""
+
+    def get_who_to_ask(self, job: Job) -> str:
+        """From the class of the error."""
+        found = error_class(job.error_code) if job.error_code else None
+        return found.who_to_ask if found else ""
 
 
 class Retried(serializers.Serializer[Any]):

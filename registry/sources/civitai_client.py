@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from registry.messages import gettext_noop
 from registry.models import Source, SubscriptionKind
 from registry.sources import civitai_calls as calls
 from registry.sources.civitai_calls import ModelPage, Told
@@ -42,7 +43,7 @@ class SelectionIgnored(UnexpectedAnswer):
 
     code = "selection_ignored"
     permanent = True
-    next_step = "Check the name: an unknown tag gives Civitai's whole catalog."
+    next_step = gettext_noop("Check the name: an unknown tag gives Civitai's whole catalog.")
 
 
 @dataclass(slots=True)

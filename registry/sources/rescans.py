@@ -18,7 +18,7 @@ from django.db import transaction
 
 from registry import storage
 from registry.basis import current_basis
-from registry.errors import KuraError
+from registry.errors import error_class
 from registry.models import BaseModel, BaseModelAlias, File, Inspection, Sample, ScannedPath, TermsClaim
 from registry.scans import STEP_NS, key_in
 from registry.sources.listing import Mark
@@ -162,7 +162,7 @@ class Memory:
             return None
         if candidate.folder.stat(candidate.path.name) != (int(row.inode), row.size, row.mtime_ns):
             return None
-        cause = _cause(KuraError, str(row.refusal["code"]))
+        cause = error_class(str(row.refusal["code"]))
         if cause is None:
             return None
         error = cause(row.refusal["message"], next_step=row.refusal["next_step"])
@@ -231,15 +231,6 @@ def _seen(candidate: Candidate, asked: Iterable[str]) -> list[tuple[str, tuple[i
     folder, path = candidate.folder, candidate.path
     names = dict.fromkeys([path.name, *folder.beside(path), *asked])
     return [(name, folder.stat(name)) for name in names]
-
-
-def _cause(parent: type[KuraError], code: str) -> type[KuraError] | None:
-    """The class of error with this code."""
-    for child in parent.__subclasses__():
-        found = child if child.code == code else _cause(child, code)
-        if found is not None:
-            return found
-    return None
 
 
 @cache

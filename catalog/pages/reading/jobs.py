@@ -17,7 +17,7 @@ from inference.models import Sheet
 from inference.quarantine import CONVERT_JOB
 from inference.services import RENDER_JOB
 from registry.analysis import ANALYZE_JOB
-from registry.errors import KuraError
+from registry.errors import KuraError, error_class
 from registry.intake import FETCH_JOB
 from registry.models import Blob, Job, JobState, OfferedFile, Subscription, Transfer, TransferState, Version
 from registry.models.transfers import QUIET
@@ -34,7 +34,10 @@ MOST_FILES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
-    """One job. `subject`: what it is about, `address`: the page of that, empty where there is none."""
+    """One job. `subject`: what it is about, `address`: the page of that, empty where there is none.
+
+    `error`: the class of what it failed with, None where nothing failed or no release knows it any more.
+    """
 
     job: Job
     kind: str
@@ -43,7 +46,17 @@ class JobLine:
     files: list[Transfer]
     files_done: int
     size: int
-    next_step: str
+    error: type[KuraError] | None
+
+    @property
+    def next_step(self) -> str:
+        """What to do about the failure, from its class; pages translate it."""
+        return self.error.next_step if self.error else ""
+
+    @property
+    def who_to_ask(self) -> str:
+        """Who can change it, where that is somebody else; pages translate it."""
+        return self.error.who_to_ask if self.error else ""
 
     @property
     def stage(self) -> str:
@@ -165,7 +178,6 @@ def _elsewhere() -> list[Transfer]:
 
 def _lines(jobs: Sequence[Any]) -> list[JobLine]:
     subjects, totals = _subjects(jobs), _totals(jobs)
-    steps = _next_steps() if any(job.error_code for job in jobs) else {}
     return [
         JobLine(
             job,
@@ -173,7 +185,7 @@ def _lines(jobs: Sequence[Any]) -> list[JobLine]:
             *subjects[job.pk],
             job.shown_files,
             *totals.get(job.pk, (0, 0)),
-            steps.get(job.error_code, ""),
+            error_class(job.error_code) if job.error_code else None,
         )
         for job in jobs
     ]
@@ -242,14 +254,3 @@ def _offer_of(job: Job) -> int | None:
 
 def _version_address(version: Version) -> str:
     return f"{reverse('pages:adapter', args=[version.adapter_id])}?version={version.pk}"
-
-
-def _next_steps() -> dict[str, str]:
-    """Error code -> what to do, from the classes themselves."""
-    found: dict[str, str] = {}
-    waiting: list[type[KuraError]] = [KuraError]
-    while waiting:
-        each = waiting.pop()
-        found.setdefault(each.code, each.next_step)
-        waiting += each.__subclasses__()
-    return found
