@@ -30,6 +30,13 @@ def main_files(versions: Sequence[Version]) -> dict[int, File]:
     return {file.version_id: file for file in files.distinct("version_id").select_related("blob")}
 
 
+def shown_file(files: Iterable[File]) -> File | None:
+    """The file that stands for a version to people: its main one, else the first stored, else the first."""
+    at_hand = list(files)
+    stored = (file for file in at_hand if file.state == FileState.STORED)
+    return first_measurable(at_hand) or next(stored, None) or next(iter(at_hand), None)
+
+
 def first_measurable(files: Iterable[File]) -> File | None:
     """`main_file` among files that are at hand with their blobs, in the order of their ids."""
     return next((file for file in files if measurable(file)), None)

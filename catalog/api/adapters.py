@@ -18,6 +18,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import ViewSet
 
 from catalog.api.lists import ListViewSet, whole_versions
+from catalog.api.recommended import RecommendedSerializer, recommended_of
 from catalog.api.schema import SEARCH_PARAMETERS
 from catalog.api.serializers import (
     AdapterDetail,
@@ -112,6 +113,12 @@ class Versions(RetrieveModelMixin, ListViewSet):
     serializer_class = VersionSerializer
     filterset_class = VersionFilters
     queryset = whole_versions()
+
+    @extend_schema(responses=RecommendedSerializer, filters=False)
+    @action(detail=True, pagination_class=None)
+    def recommended(self, request: Request, pk: int) -> Response:
+        """What to set when the version is used, and who says so; how complete its upstream's page is."""
+        return Response(RecommendedSerializer(recommended_of(get_object_or_404(Version, pk=pk))).data)
 
     @extend_schema(responses=CheckSerializer(many=True), filters=False)
     @action(detail=True, pagination_class=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,13 @@ from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
 from catalog.pages.reading.offers import ShownUpstream, read_upstream
 from catalog.pages.reading.peers import PeerNote, read_peers
 from inference.models import Sheet, SheetState
-from registry.main_files import first_measurable
+from registry.main_files import shown_file
 from registry.models import (
     Adapter,
     AliasHost,
     AuditEvent,
     BaseModelAlias,
     File,
-    FileState,
     Inspection,
     Review,
     ReviewAction,
@@ -85,7 +84,7 @@ class AdapterPage:
     @property
     def main_file(self) -> File | None:
         """The version's main file; where it has none, the first that is stored, else the first."""
-        return _wanted(self.files)
+        return shown_file(self.files)
 
     @property
     def inspection(self) -> Inspection | None:
@@ -134,7 +133,7 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
     sheets = sorted(
         version.sheets.select_related("base")[:MOST], key=lambda sheet: sheet.state != SheetState.DONE
     )
-    main = _wanted(files)
+    main = shown_file(files)
     return AdapterPage(
         adapter=adapter,
         version=version,
@@ -153,11 +152,6 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         peers=read_peers(version),
         upstream=read_upstream(version),
     )
-
-
-def _wanted(files: Sequence[File]) -> File | None:
-    stored = (file for file in files if file.state == FileState.STORED)
-    return first_measurable(files) or next(stored, None) or next(iter(files), None)
 
 
 def download_of(page: AdapterPage) -> Download:
@@ -205,7 +199,8 @@ def _repository(version: Version) -> str:
 
 def _history(version: Version) -> list[Event]:
     reviews = Review.objects.filter(version=version).select_related("reviewer")[:MOST]
-    audit = AuditEvent.objects.filter(subject=f"version:{version.pk}")[:MOST]
+    subjects = [f"version:{version.pk}", f"adapter:{version.adapter_id}"]
+    audit = AuditEvent.objects.filter(subject__in=subjects)[:MOST]
     events = [*_review_events(reviews), *_audit_events(audit)]
     events.append(Event(version.created, _("Taken in"), "", _("First seen by this storehouse.")))
     return sorted(events, key=lambda event: event.at, reverse=True)[:MOST]
@@ -237,6 +232,9 @@ def _audit_events(events: Iterable[AuditEvent]) -> list[Event]:
 def _line(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
-    return ", ".join(
-        f"{key}: {value}" for key, value in data.items() if isinstance(value, (str, int, float))
+    told = {
+        key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in data.items()
+    }
+    return "; ".join(
+        f"{key}: {value}" for key, value in told.items() if isinstance(value, str | int | float)
     )[:300]

@@ -252,15 +252,6 @@ def _finding(raw: dict[str, Any]) -> Finding:
     )
 
 
-def recommended_weight(findings: Iterable[Finding]) -> float:
-    """The weight to write into prompts: the usual one, moved into the range that the sheet recommends."""
-    for finding in findings:
-        low, high = finding.numbers.get("low"), finding.numbers.get("high")
-        if finding.code == "recommended_weight" and low is not None and high is not None:
-            return round(min(max(USUAL_WEIGHT, low), high), 2)
-    return USUAL_WEIGHT
-
-
 def _pair(pictures: list[Picture]) -> Pair | None:
     base = next((picture for picture in pictures if picture.role == "base"), None)
     strong = [picture for picture in pictures if picture.role == "adapter"]

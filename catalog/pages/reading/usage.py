@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
+from catalog.recommended import Weight, prompt_of, words_of
 from registry.models import File, Version
 
 # What stands in the diffusers lines where the base has no name on the Hub.
@@ -16,7 +16,6 @@ _NO_REPOSITORY = "path/to/the/base"
 class Usage:
     """Ready lines for each tool; `prompt` is the tag with the trigger words behind it."""
 
-    tag: str
     prompt: str
     words: list[str]
     diffusers: str
@@ -24,20 +23,15 @@ class Usage:
     curl: str
 
 
-def usage_of(version: Version, file: File, *, weight: float, address: str, repository: str) -> Usage:
+def usage_of(version: Version, file: File, *, weight: Weight, address: str, repository: str) -> Usage:
     """The lines for one file at a weight.
 
     `address` is the absolute URL of its content, `repository` the base's id on the Hub or empty.
     """
-    stem = PurePosixPath(file.name).stem
-    # A weight is written 0.8, never .8: some tools do not read a number without its leading zero.
-    tag = f"<lora:{stem}:{weight}>"
-    words = [word.strip() for word in version.trigger_words if word.strip()]
     return Usage(
-        tag=tag,
-        prompt=f"{tag} {', '.join(words)}".strip(),
-        words=words,
-        diffusers=_diffusers(file.name, repository or _NO_REPOSITORY, weight),
+        prompt=prompt_of(version, file, weight),
+        words=words_of(version),
+        diffusers=_diffusers(file.name, repository or _NO_REPOSITORY, round(weight.default, 2)),
         comfyui=f"ComfyUI/models/loras/{file.name}",
         curl=_curl(file, address),
     )

@@ -15,7 +15,8 @@ from catalog.pages.forms import chosen_act, stated_facts
 from catalog.pages.gate import page
 from catalog.pages.reading.adapter import AdapterPage, download_of, read_adapter
 from catalog.pages.reading.cards import kind_of
-from catalog.pages.reading.grid import effect_of, recommended_weight
+from catalog.pages.reading.grid import effect_of
+from catalog.pages.reading.recommended import show_recommended
 from catalog.pages.reading.rights import read_rights
 from catalog.pages.reading.scorecard import read_scorecard
 from catalog.pages.reading.similar import read_similar
@@ -24,6 +25,7 @@ from catalog.pages.reading.training import read_training
 from catalog.pages.reading.usage import Usage, usage_of
 from catalog.pages.reading.versions import read_comparison
 from catalog.pages.reading.weights import read_weights
+from catalog.recommended import Weight, read_recommended, sheet_facts
 from registry.analysis import request_diff
 from registry.licensing import ACTS
 from registry.models import Version
@@ -35,13 +37,22 @@ MOST_REASONS = 12
 @page
 def adapter(request: HttpRequest, pk: int) -> HttpResponse:
     """`?version=` chooses the version, `?act=` and the facts choose the question of the panel."""
-    shown = read_adapter(pk, _version_id(request))
+    raw = request.GET.get("version", "")
+    return show_adapter(request, pk, version_id(raw) if raw else None)
+
+
+def show_adapter(
+    request: HttpRequest, pk: int, version: int | None
+) -> HttpResponse:
+    """The page."""
+    shown = read_adapter(pk, version)
     act = chosen_act(request.GET)
     facts, facts_form = stated_facts(request.GET)
     rights = read_rights(shown.version, facts)
     inspection = shown.inspection
     data = inspection.data if inspection else {}
     compared = _compared(request, shown)
+    advice = read_recommended(shown.version, *sheet_facts(shown.sheets))
     context = {
         "page": shown,
         "act": ACTS[act],
@@ -52,7 +63,8 @@ def adapter(request: HttpRequest, pk: int) -> HttpResponse:
         "verdict": rights.verdict(act),
         "reasons": rights.reasons(act)[:MOST_REASONS],
         "download": download_of(shown),
-        "usage": _usage(request, shown),
+        "usage": _usage(request, shown, advice.weight),
+        "recommended": show_recommended(advice),
         "kind": kind_of(inspection.algorithm, inspection.rank_max) if inspection else "",
         "strip": shown.grid.strip(2) if shown.grid and shown.has_pictures else [],
         "effect": effect_of(shown.sheet),
@@ -73,7 +85,7 @@ def adapter(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the weights of two versions compared, then show them side by side."""
-    wanted = [_id(request.POST.get(name, "")) for name in ("version", "compare")]
+    wanted = [version_id(request.POST.get(name, "")) for name in ("version", "compare")]
     versions = {each.pk: each for each in Version.objects.filter(adapter=pk, pk__in=wanted)}
     if len(versions) < 2:
         raise Http404(_("The adapter has no such version."))
@@ -88,7 +100,7 @@ def _compared(request: HttpRequest, shown: AdapterPage) -> Version | None:
     raw = request.GET.get("compare", "")
     if not raw:
         return version_before(shown.version)
-    wanted = _id(raw)
+    wanted = version_id(raw)
     if wanted == shown.version.pk:
         return None
     siblings = shown.adapter.versions.select_related("terms_profile")
@@ -98,22 +110,17 @@ def _compared(request: HttpRequest, shown: AdapterPage) -> Version | None:
     return found
 
 
-def _version_id(request: HttpRequest) -> int | None:
-    raw = request.GET.get("version", "")
-    return _id(raw) if raw else None
-
-
-def _id(raw: str) -> int:
+def version_id(raw: str) -> int:
+    """The id in an address or a form. Raises Http404."""
     if not (raw.isascii() and raw.isdigit() and len(raw) <= 18):
         raise Http404(_("The adapter has no such version."))
     return int(raw)
 
 
-def _usage(request: HttpRequest, shown: AdapterPage) -> Usage | None:
+def _usage(request: HttpRequest, shown: AdapterPage, weight: Weight) -> Usage | None:
     file = shown.main_file
     if file is None:
         return None
     # The address of the API is a contract, so it can be written without asking the API's code.
     address = request.build_absolute_uri(f"/api/v1/files/{file.blob_id}/content")
-    weight = recommended_weight(shown.findings)
     return usage_of(shown.version, file, weight=weight, address=address, repository=shown.repository)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from catalog.pages.reading.grid import Finding, column_label, read_grid, read_pairs, recommended_weight
+from catalog.pages.reading.grid import column_label, read_grid, read_pairs
+from catalog.recommended import read_recommended
 from inference.models import Sheet, SheetState
 from registry.models import Version
 
@@ -71,8 +72,8 @@ def test_a_weight_has_a_leading_zero_and_a_decimal(weight: float, label: str) ->
 
 @pytest.mark.parametrize(("low", "high", "weight"), [(0.4, 0.9, 0.8), (0.3, 0.6, 0.6), (0.9, 1.0, 0.9)])
 def test_copied_lines_use_a_weight_that_the_sheet_recommends(low: float, high: float, weight: float) -> None:
-    found = [Finding("recommended_weight", "ok", "", {"low": low, "high": high})]
-    assert recommended_weight(found) == weight
+    found = [{"code": "recommended_weight", "numbers": {"low": low, "high": high}}]
+    assert read_recommended(Version(), found, 24).weight.default == weight
 
 
 def test_a_sheet_that_does_not_exist_is_not_found(client: Client, db: None) -> None:
