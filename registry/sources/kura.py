@@ -115,6 +115,7 @@ def pages(kind: str, target: str, cursor: str | None) -> Iterator[Page]:
     """Pages as registry.sources.pages.Pages has them: `catalog` with an address, `adapter` with a source_key.
 
     A page lists adapters by their newest change, the oldest first; one that changes meanwhile comes again.
+    The last page tells where to go on when something has changed.
     """
     place = place_of(target)
     if kind == SubscriptionKind.ADAPTER:
@@ -153,7 +154,18 @@ def _one(place: Place) -> Unread | None:
 
 
 def _page(base: str, told: Mapping[str, Any]) -> Page:
-    rows = _rows(told)
+    """Raises UnexpectedAnswer where it is no page; a row that cannot be read is a failure of its own."""
+    rows, broken, failures = [], [], []
+    for row in _rows(told):
+        try:
+            _number(row, "change"), _number(row, "adapter"), _versions(row, "")
+            rows.append(row)
+        except UnexpectedAnswer as error:
+            unreadable = _broken(base, row, error)
+            if unreadable is None:
+                failures.append(Failure(base, error))
+            else:
+                broken.append(unreadable)
     adapters = zip(rows, _takable(base, rows), strict=True)
     found = [unread for row, versions in adapters if (unread := _unread(base, row, versions))]
     notes = []
@@ -161,7 +173,28 @@ def _page(base: str, told: Mapping[str, Any]) -> Page:
         notes.append(f"{base} no longer knows the place where the last page ended; its list began anew.")
     if left := len(rows) - len(found):
         notes.append(f"Adapters that are not vetted there or came from here: {left}.")
-    return Page(found, line(told.get("cursor"), 200) if told.get("next") else None, notes=notes)
+    cursor, more = line(told.get("cursor"), 200), bool(told.get("next"))
+    return Page(
+        [*found, *broken],
+        cursor if more else None,
+        failures,
+        notes,
+        resume=None if more else cursor or None,
+    )
+
+
+def _broken(base: str, row: Mapping[str, Any], error: UnexpectedAnswer) -> Unread | None:
+    """A row that names its adapter and nothing else that can be read: to be asked for again later."""
+    try:
+        key = f"{base}#{_number(row, 'adapter')}"
+    except UnexpectedAnswer:
+        return None
+
+    def read_it() -> Listing:
+        raise error
+
+    shown = json.dumps([key, row], sort_keys=True)
+    return Unread(Source.KURA, key, hashlib.sha256(shown.encode()).hexdigest(), read_it)
 
 
 def _unread(
@@ -213,7 +246,7 @@ def _versions(row: Mapping[str, Any], own: str) -> list[_Changed]:
 
 def _number(told: Mapping[str, Any], name: str) -> int:
     found = told.get(name)
-    if not isinstance(found, int) or isinstance(found, bool):
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**63:
         raise UnexpectedAnswer(f"A change names no {name}.")
     return found
 

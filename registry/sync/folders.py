@@ -8,8 +8,9 @@ from registry.errors import KuraError
 from registry.models import RunState, Subscription, SyncRun
 from registry.services import ingest
 from registry.sync.keeping import ACTOR
-from registry.sync.passing import MOST_PROBLEMS, UNCHANGED, Progress, problem_of
+from registry.sync.passing import Progress
 from registry.sync.run import end, give_way, open_of
+from registry.sync.tally import MOST_PROBLEMS, UNCHANGED, problem_of
 
 
 def run_folder(subscription: Subscription, *, progress: Progress = lambda done, total: None) -> SyncRun:

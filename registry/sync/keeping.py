@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from registry.models import Adapter, SyncRun, UpstreamItem, Version
+from registry.errors import KuraError
+from registry.models import Adapter, Availability, SyncRun, UpstreamItem, Version
 from registry.sources.listing import Listing
 from registry.sources.pages import Unread
 from registry.sources.save import save_version
 from registry.sources.save_new import save_new
+from registry.sources.text import line
 from registry.sync.errors import ListingRefused
 
 ACTOR: Final = "sync"
 """Who the audit log names."""
 VERSION_MISSING: Final = "version_missing"
 """Doubt: a version that is known here was not in the list; some lists leave versions out."""
+UNREAD: Final = "unread"
+"""Doubt: listed, and the upstream failed to tell more of it for the moment."""
+REFUSED: Final = "refused"
+"""Doubt: listed, and what is said of it could not be kept."""
+NOT_KEPT: Final = (UNREAD, REFUSED)
+LOST: Final = (Availability.NOT_FOUND, Availability.GONE, Availability.TAKEN_DOWN)
+# PostgreSQL chose this transaction to end a deadlock, or two could not have gone one after the other.
+_TRY_AGAIN: Final = frozenset({"40P01", "40001"})
+_MOST_TRIES: Final = 5
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +46,41 @@ class Kept:
     versions: list[Version] = field(default_factory=list)
 
 
-def read(listing: Listing | Unread) -> Listing:
-    """The listing, checked for what keeping it needs. Raises ListingRefused and what reading it raises."""
-    found = listing.read() if isinstance(listing, Unread) else listing
-    if not found.source_key or any(not version.source_key for version in found.versions):
+def settled(work: Callable[[], T]) -> T:
+    """What `work` gives, which is one whole transaction; done again where a deadlock with others undid it."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return work()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", "") not in _TRY_AGAIN:
+                raise
+    return work()
+
+
+def check_key(listing: Listing | Unread) -> None:
+    """Raise ListingRefused where the adapter has no id, or one that no row can hold as it is."""
+    key = listing.source_key or ""
+    if not key or key != line(key, 500):
         # Without an id of the upstream's own it could not be told apart the next time.
-        raise ListingRefused(f"{found.source} gives {found.name!r} without an id.")
+        raise ListingRefused(f"{listing.source} gives an adapter without a usable id.")
+
+
+def read(listing: Listing | Unread) -> Listing:
+    """The listing, checked for what keeping it needs. Raises ListingRefused and what reading it raises.
+
+    An answer that a reader was not made for is this adapter's alone: it must not end the list.
+    """
+    check_key(listing)
+    try:
+        found = listing.read() if isinstance(listing, Unread) else listing
+    except (KuraError, OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("%s %s could not be read.", listing.source, listing.source_key)
+        told = f"{listing.source} {listing.source_key}: {type(error).__name__} while it was read."
+        raise ListingRefused(told) from error
+    if any(not version.source_key for version in found.versions):
+        raise ListingRefused(f"{found.source} gives a version of {found.source_key} without an id.")
     return found
 
 
@@ -48,14 +92,19 @@ def keep(listing: Listing, *, actor: str) -> Kept:
     try:
         with transaction.atomic():
             saved = [save_version(listing, version, [], actor=actor) for version in listing.versions]
-    except OperationalError:
+    except (KuraError, OperationalError, InterfaceError):
         raise
-    except (DatabaseError, ValueError) as error:
+    except Exception as error:
         # A text with a zero byte, a number out of range: it is this item's alone.
-        told = str(error).partition("\n")[0][:300]
+        if not isinstance(error, DatabaseError | ValueError):
+            logger.exception("%s %s could not be kept.", listing.source, listing.source_key)
+        told = line(str(error).partition("\n")[0], 300) or type(error).__name__
         raise ListingRefused(f"{listing.source} {listing.source_key}: {told}") from error
     changed = [each.version for each in saved if each.changed]
-    return Kept(saved[0].version.adapter if saved else None, changed)
+    if saved:
+        return Kept(saved[0].version.adapter, changed)
+    known = Adapter.objects.filter(source=listing.source, source_key=listing.source_key or "")
+    return Kept(known.first())
 
 
 def keep_all_new(listings: Sequence[Listing], *, actor: str, run: SyncRun) -> int | None:
@@ -70,9 +119,10 @@ def keep_all_new(listings: Sequence[Listing], *, actor: str, run: SyncRun) -> in
         with transaction.atomic():
             made = save_new(listings, actor=actor)
             _remember_new(listings, made, run)
-    except OperationalError:
+    except (OperationalError, InterfaceError):
         raise
-    except (DatabaseError, ValueError):
+    except Exception:
+        # By itself each tells what is the matter with it.
         return None
     return sum(len(versions) for versions in made.values())
 
@@ -127,11 +177,11 @@ def remember(
     return item
 
 
-def failed(item: UpstreamItem | None, listing: Listing | Unread, run: SyncRun) -> None:
+def failed(item: UpstreamItem | None, listing: Listing | Unread, run: SyncRun, doubt: str) -> None:
     """Note that the run met the adapter and could not keep it; nothing else that is known of it changes."""
     item = item or _item(listing)
-    item.run = run
-    item.save(update_fields=["run"])
+    item.run, item.subscription, item.doubt = run, run.subscription, doubt
+    item.save(update_fields=["run", "subscription", "doubt"])
 
 
 def _item(listing: Listing | Unread) -> UpstreamItem:
@@ -141,11 +191,15 @@ def _item(listing: Listing | Unread) -> UpstreamItem:
 
 
 def missing_versions(adapter: Adapter | None, listing: Listing) -> list[Version]:
-    """Versions known here that are not in the listing; none where it is empty, which some are by mistake."""
-    if adapter is None or not listing.versions:
+    """Versions known here that are not in the listing; none where it is empty, which some are by mistake.
+
+    A version that the upstream is known to have lost already is not missed anew.
+    """
+    if adapter is None or not (listing.versions or listing.whole):
         return []
     listed = {version.source_key for version in listing.versions}
-    return list(adapter.versions.exclude(source_key__in=listed))
+    rows = adapter.versions.exclude(source_key__in=listed)
+    return list(rows.exclude(availability__in=LOST))
 
 
 def items_by_key(source: str, keys: Iterable[str]) -> dict[str, UpstreamItem]:

@@ -6,25 +6,31 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 
 from registry.errors import KuraError
-from registry.models import RunState, SyncProblem, SyncRun, UpstreamItem
+from registry.models import RunState, Subscription, SyncProblem, SyncRun, UpstreamItem
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
+from registry.sources.renames import follow, strangers
 from registry.sources.save_new import is_plain
-from registry.sources.upstream_errors import UpstreamError
+from registry.sources.text import line, text
+from registry.sources.upstream_errors import UnexpectedAnswer, UpstreamError
 from registry.sources.walk import Failure
 from registry.sync.clients import client_of
 from registry.sync.errors import CursorStuck, RunTaken
 from registry.sync.keeping import (
     ACTOR,
+    NOT_KEPT,
+    REFUSED,
+    UNREAD,
     VERSION_MISSING,
     Kept,
+    check_key,
     failed,
     items_by_key,
     keep,
@@ -32,22 +38,18 @@ from registry.sync.keeping import (
     missing_versions,
     read,
     remember,
+    settled,
 )
+from registry.sync.tally import MOST_PROBLEMS, NO_VERSIONS, NOTHING_NEW, UNCHANGED, Tally, problem_of
 from registry.sync.upstream_state import UNLISTED, ask, doubtful
 from registry.sync.wanted import request_offered
 
-# More problems of one run are counted, not told one by one.
-MOST_PROBLEMS: Final = 1000
 _MOST_NOTES: Final = 50
 # New adapters that are kept by one transaction.
 _AT_ONCE: Final = 100
 _LONGEST_WAIT: Final = 2.0
 # So many items in a row that the upstream fails to give are left out before the run waits for it.
 _MOST_IN_A_ROW: Final = 5
-# Why an adapter was skipped: by its fingerprint; by its rows, once it was read; listed without any version.
-UNCHANGED: Final = "unchanged"
-NOTHING_NEW: Final = "nothing_new"
-NO_VERSIONS: Final = "no_versions"
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
@@ -55,18 +57,6 @@ Stop = Callable[[], bool]
 
 class Stopped(Exception):
     """Not an error: the pass was asked to stop, and goes on later from where it is."""
-
-
-@dataclass
-class Tally:
-    """What came of some adapters."""
-
-    fetched: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    failed: list[Failure] = field(default_factory=list)
-    repeated: int = 0
-    versions: int = 0
-    notes: list[str] = field(default_factory=list)
 
 
 class Pass:
@@ -84,7 +74,7 @@ class Pass:
         reading = self._reading(began)
         try:
             first = next(reading, None)
-        except UpstreamError as error:
+        except KuraError as error:
             if not (began and error.permanent):
                 raise
             # A place in a list may not be there any more: what is known already costs little.
@@ -93,30 +83,38 @@ class Pass:
             first = next(reading, None)
         seen = {hash(self._run.cursor)}
         for page in itertools.chain([first] if first else [], reading):
-            self._keep_page(page)
+            met = self._keep_page(page)
             if self._run.complete:
                 return
             if hash(self._run.cursor) in seen:
                 raise CursorStuck(f"{self._run.subscription} leads back to a page that was kept already.")
             seen.add(hash(self._run.cursor))
-            request_offered(self._run)
+            request_offered(self._run, met)
             self._check()
         self._told(self._tell(Tally(), "", complete=True))
 
     def ask_doubtful(self) -> None:
-        """Ask for the adapters that the list no longer holds, one by one. Raises as read_pages does."""
+        """Ask for the adapters that the list no longer holds, one by one, and for those that it held and that
+        could not be read then. Raises as read_pages does.
+        """
+        self._in_a_row = 0
         for item in doubtful(self._run.subscription, self._run):
             self._check()
-            tally = Tally()
+            tally, before = Tally(), (item.doubt, item.run_id)
             try:
                 asked = ask(item, actor=ACTOR)
             except KuraError as error:
-                if isinstance(error, UpstreamError) and not error.permanent:
-                    raise
-                tally.notes.append(f"{item} is not listed any more and could not be asked for: {error.code}.")
+                # The next run begins with others.
+                UpstreamItem.objects.filter(pk=item.pk).update(read=timezone.now())
+                self._bear(error)
+                why = "listed, and" if before[0] in NOT_KEPT else "not listed any more, and"
+                tally.notes.append(f"{item}: {why} could not be asked for: {error.code}.")
             else:
+                self._in_a_row = 0
                 if asked.kept and asked.kept.versions:
                     tally.versions = len(asked.kept.versions)
+                if asked.kept and before == (UNREAD, self._run.pk):
+                    tally.made_good = f"{item.source}:{item.key}"
                 if asked.absent:
                     tally.notes.append(f"{item}: {asked.absent[0].availability}.")
             self._told(self._tell(tally))
@@ -130,45 +128,88 @@ class Pass:
         pages = client_of(subscription.source).pages
         return pages(subscription.kind, subscription.target, cursor or None)
 
-    def _keep_page(self, page: Page) -> None:
-        """Keep what is new of the page, then note the page itself with its cursor in one transaction."""
+    def _keep_page(self, page: Page) -> dict[str, list[str]]:
+        """Keep what is new of the page, then note the page itself with its cursor in one transaction.
+
+        Gives the keys of the adapters that it listed, by source.
+        """
         run, tally = self._run, Tally(failed=list(page.failures))
-        fresh: dict[tuple[str, str], Listing | Unread] = {}
-        for listing in page.listings:
-            place = (listing.source, listing.source_key or "")
-            tally.repeated += place in fresh
-            fresh.setdefault(place, listing)
+        cursor = page.cursor or ""
+        if cursor != text(cursor, len(cursor)):
+            raise UnexpectedAnswer(f"{run.subscription} names no usable place for its next page.")
+        fresh = self._listed(page, tally)
         known: dict[tuple[str, str], UpstreamItem] = {}
-        for source in {source for source, _ in fresh}:
-            keys = [key for each, key in fresh if each == source]
+        met: dict[str, list[str]] = {}
+        for source in sorted({source for source, _ in fresh}):
+            met[source] = keys = [key for each, key in fresh if each == source]
+            self._follow_names(source, [fresh[source, key] for key in keys])
             known |= {(source, key): item for key, item in items_by_key(source, keys).items()}
-        met: list[int] = []
+        unchanged: list[int] = []
         new: list[Listing | Unread] = []
-        changed: list[tuple[Listing | Unread, UpstreamItem | None]] = []
+        changed: list[tuple[Listing | Unread, UpstreamItem]] = []
         for place, listing in fresh.items():
             item = known.get(place)
-            if item is not None and item.run_id == run.pk:
+            if item is None:
+                new.append(listing)
+            elif item.run_id == run.pk and (
+                item.fingerprint == listing.fingerprint or item.doubt in NOT_KEPT
+            ):
                 # On an earlier page, or on this one before the process was killed.
                 tally.repeated += 1
-            elif item is not None and item.fingerprint and item.fingerprint == listing.fingerprint:
+            elif item.fingerprint and item.fingerprint == listing.fingerprint:
                 tally.skipped[UNCHANGED] += 1
-                met.append(item.pk)
-            elif item is None:
-                new.append(listing)
+                unchanged.append(item.pk)
             else:
                 changed.append((listing, item))
         self._keep_new(new)
         for listing, item in changed:
             self._check()
             self._keep_one(listing, item)
-        with transaction.atomic():
-            self._held()
-            rows = UpstreamItem.objects.filter(pk__in=met)
-            rows.update(seen=timezone.now(), run=run, subscription=run.subscription)
-            if any(item.doubt == UNLISTED for item in known.values()):
-                rows.filter(doubt=UNLISTED).update(doubt="")
-            row = self._tell(tally, page.cursor or "", complete=page.cursor is None, page=page)
-        self._told(row)
+        doubts = any(item.doubt == UNLISTED for item in known.values())
+        self._told(settled(lambda: self._end_page(page, tally, unchanged, doubts=doubts)))
+        return met
+
+    def _listed(self, page: Page, tally: Tally) -> dict[tuple[str, str], Listing | Unread]:
+        """What the page lists, each once; what has no id that could be kept is told as failed."""
+        fresh: dict[tuple[str, str], Listing | Unread] = {}
+        for listing in page.listings:
+            try:
+                check_key(listing)
+            except KuraError as error:
+                tally.failed.append(Failure(f"{listing.source}:{listing.source_key}", error))
+                continue
+            place = (listing.source, listing.source_key or "")
+            tally.repeated += place in fresh
+            fresh.setdefault(place, listing)
+        return fresh
+
+    def _follow_names(self, source: str, listings: Sequence[Listing | Unread]) -> None:
+        """Give adapters that the upstream renamed their new keys, so that they are met as what they are."""
+        told = {each.source_key or "": line(each.identity, 100) for each in listings if each.identity}
+        if not told or not (moved := strangers(source, told)):
+            return
+
+        def move() -> None:
+            with transaction.atomic():
+                self._held()
+                for key, identity in moved.items():
+                    follow(source, key, identity)
+
+        settled(move)
+
+    @transaction.atomic
+    def _end_page(self, page: Page, tally: Tally, unchanged: Sequence[int], *, doubts: bool) -> SyncRun:
+        run = self._run
+        self._held()
+        rows = UpstreamItem.objects.filter(pk__in=unchanged)
+        rows.update(seen=timezone.now(), run=run, subscription=run.subscription)
+        if doubts:
+            rows.filter(doubt=UNLISTED).update(doubt="")
+        complete = page.cursor is None
+        if complete and page.resume is not None and page.resume == text(page.resume, 2000):
+            # What the run still has to do for what it listed is told by rows, not by the list.
+            Subscription.objects.filter(pk=run.subscription_id).update(resume=page.resume)
+        return self._tell(tally, page.cursor or "", complete=complete, page=page)
 
     def _keep_new(self, unknown: Sequence[Listing | Unread]) -> None:
         """Keep what is plainly new together, a batch with its counts at once, and the others one by one.
@@ -197,37 +238,27 @@ class Pass:
     def _keep_batch(self, batch: list[Listing]) -> None:
         for source in sorted({listing.source for listing in batch}):
             own = [listing for listing in batch if listing.source == source]
-            with transaction.atomic():
-                self._held()
-                made = keep_all_new(own, actor=ACTOR, run=self._run)
-                if made is not None:
-                    row = self._tell(Tally(fetched=len(own), versions=made))
-            if made is not None:
+            row = settled(partial(self._keep_together, own))
+            if row is not None:
                 self._in_a_row = 0
                 self._told(row)
                 continue
             for listing in own:
                 self._keep_one(listing, None)
 
+    @transaction.atomic
+    def _keep_together(self, listings: Sequence[Listing]) -> SyncRun | None:
+        """Keep new adapters with their count; None where each has to be kept by itself."""
+        self._held()
+        made = keep_all_new(listings, actor=ACTOR, run=self._run)
+        return None if made is None else self._tell(Tally(fetched=len(listings), versions=made))
+
     def _keep_one(self, listing: Listing | Unread, item: UpstreamItem | None) -> None:
         """Keep one adapter with its count: both or neither."""
-        tally = Tally()
+        again = item is not None and item.run_id == self._run.pk
         try:
             found = read(listing)
-            with transaction.atomic():
-                self._held()
-                kept = keep(found, actor=ACTOR)
-                lost = missing_versions(kept.adapter, found)
-                self._note(tally, found, kept)
-                remember(
-                    item,
-                    listing,
-                    adapter=kept.adapter,
-                    run=self._run,
-                    kept=bool(kept.versions),
-                    doubt=VERSION_MISSING if lost else "",
-                )
-                row = self._tell(tally)
+            row = settled(partial(self._keep_read, listing, found, item, again=again))
         except RunTaken:
             raise
         except KuraError as error:
@@ -236,17 +267,47 @@ class Pass:
             self._in_a_row = 0
             self._told(row)
 
+    @transaction.atomic
+    def _keep_read(
+        self, listing: Listing | Unread, found: Listing, item: UpstreamItem | None, *, again: bool
+    ) -> SyncRun:
+        self._held()
+        tally, run = Tally(), self._run
+        kept = keep(found, actor=ACTOR)
+        lost = missing_versions(kept.adapter, found)
+        if again:
+            # It has changed since it was listed before, and counts once.
+            tally.repeated, tally.versions = 1, len(kept.versions)
+        else:
+            self._note(tally, found, kept)
+        doubt = VERSION_MISSING if lost else ""
+        remember(item, listing, adapter=kept.adapter, run=run, kept=bool(kept.versions), doubt=doubt)
+        return self._tell(tally)
+
     def _fail(self, listing: Listing | Unread, item: UpstreamItem | None, error: KuraError) -> None:
         """Tell of one adapter that could not be kept. Raises the error where it is not this one's alone."""
-        self._in_a_row += 1
-        if isinstance(error, UpstreamError) and not error.permanent and self._in_a_row > _MOST_IN_A_ROW:
-            raise error
-        with transaction.atomic():
-            self._held()
-            if listing.source_key:
-                failed(item, listing, self._run)
-            row = self._tell(Tally(failed=[Failure(f"{listing.source}:{listing.source_key}", error)]))
-        self._told(row)
+        self._bear(error)
+        transient = isinstance(error, UpstreamError) and not error.permanent
+        what = f"{listing.source}:{listing.source_key}"
+        if item is not None and item.run_id == self._run.pk:
+            tally = Tally(repeated=1, notes=[f"{what} has changed, and could not be kept: {error.code}."])
+        else:
+            tally = Tally(failed=[Failure(what, error)])
+
+        def note() -> SyncRun:
+            with transaction.atomic():
+                self._held()
+                failed(item, listing, self._run, UNREAD if transient else REFUSED)
+                return self._tell(tally)
+
+        self._told(settled(note))
+
+    def _bear(self, error: KuraError) -> None:
+        """Raise the error where so many in a row met one like it that the upstream itself is the matter."""
+        if isinstance(error, UpstreamError) and not error.permanent:
+            self._in_a_row += 1
+            if self._in_a_row > _MOST_IN_A_ROW:
+                raise error
 
     @staticmethod
     def _note(tally: Tally, listing: Listing, kept: Kept) -> None:
@@ -273,6 +334,8 @@ class Pass:
         run.failed += len(tally.failed)
         run.listed = run.fetched + run.skipped + run.failed
         reasons = Counter(run.reasons) + tally.skipped + Counter(each.error.code for each in tally.failed)
+        if tally.made_good:
+            reasons -= self._make_good(run, tally.made_good)
         run.reasons = dict(sorted(reasons.items()))
         if cursor is not None:
             run.cursor, run.complete, run.stalls = cursor, complete, 0
@@ -280,10 +343,20 @@ class Pass:
         if page is not None and page.total is not None:
             run.total = page.total
         notes = [*tally.notes, *(page.notes if page is not None else ())]
-        run.notes = list(dict.fromkeys([*run.notes, *(note[:300] for note in notes)]))[:_MOST_NOTES]
+        run.notes = list(dict.fromkeys([*run.notes, *(line(note, 300) for note in notes)]))[:_MOST_NOTES]
         run.save()
         SyncProblem.objects.bulk_create(problem_of(run, each) for each in tally.failed[: max(room, 0)])
         return run
+
+    @staticmethod
+    def _make_good(run: SyncRun, what: str) -> Counter[str]:
+        """Count what failed before as fetched, if that was told; its code as a count."""
+        problem = run.problems.filter(what=what).first()
+        if problem is None:
+            return Counter()
+        problem.delete()
+        run.failed, run.fetched = run.failed - 1, run.fetched + 1
+        return Counter({problem.code: 1})
 
     def _held(self) -> SyncRun:
         """The run's row, locked until the commit. Raises RunTaken where it is another process's by now."""
@@ -298,19 +371,7 @@ class Pass:
             setattr(self._run, name, getattr(run, name))
         self._progress(run.listed, max(run.total or 0, run.listed))
 
-    def _begin_anew(self, error: UpstreamError) -> None:
+    def _begin_anew(self, error: KuraError) -> None:
         note = f"The upstream refused the place where the run stopped ({error.code}); it began anew."
         page = Page([], None, notes=[note])
         self._told(self._tell(Tally(), "", page=page))
-
-
-def problem_of(run: SyncRun, failure: Failure) -> SyncProblem:
-    """The row that tells of a failure, not saved."""
-    error = failure.error
-    return SyncProblem(
-        run=run,
-        what=failure.source[:500],
-        code=error.code,
-        message=str(error.message).replace("\0", ""),
-        next_step=error.next_step,
-    )

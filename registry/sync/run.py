@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
+from django.db import Error as DatabaseError
 from django.db import transaction
 from django.utils import timezone
 
 from registry.errors import KuraError
 from registry.models import RunState, Subscription, SyncRun
-from registry.sync.errors import CursorStuck, RunTaken
-from registry.sync.passing import NO_VERSIONS, NOTHING_NEW, UNCHANGED, Pass, Progress, Stop, Stopped
+from registry.sync.errors import CursorStuck, RunTaken, SubscriptionNotFound
+from registry.sync.passing import Pass, Progress, Stop, Stopped
+from registry.sync.tally import NO_VERSIONS, NOTHING_NEW, UNCHANGED
 from registry.sync.wanted import request_offered
 
 __all__ = ["NOTHING_NEW", "NO_VERSIONS", "UNCHANGED", "run"]
 
 # Pause after an upstream failed, doubled each time that nothing was kept between, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 60, 3600
+# However long an upstream asks to wait: after a day it is asked once more.
+LONGEST_ASKED: Final = 86_400
 # After so many pauses without a page the run is given up; the next one begins anew.
 MOST_STALLS: Final = 48
 
@@ -38,6 +43,8 @@ def run(
     try:
         if not open_run.complete:
             passing.read_pages()
+        # Before anybody waits for an upstream that has something to say of single adapters.
+        request_offered(open_run)
         passing.ask_doubtful()
         request_offered(open_run)
         end(open_run, RunState.DONE)
@@ -48,21 +55,29 @@ def run(
     except KuraError as error:
         give_way(open_run, error)
     except BaseException:
-        _stop(open_run)
+        with suppress(DatabaseError):
+            # Where the database is what failed, the run stays open as it is: whoever goes on finds it so.
+            _stop(open_run)
         raise
     return open_run
 
 
 @transaction.atomic
 def open_of(subscription: Subscription) -> SyncRun:
-    """The run to go on with. Whoever had it before finds out with its next page, and lets go."""
-    held = Subscription.objects.select_for_update().get(pk=subscription.pk)
+    """The run to go on with. Whoever had it before finds out with its next page, and lets go.
+
+    A new one begins where a log of changes ended, where the list is one. Raises SubscriptionNotFound where
+    somebody unsubscribed meanwhile.
+    """
+    held = Subscription.objects.select_for_update().filter(pk=subscription.pk).first()
+    if held is None:
+        raise SubscriptionNotFound(f"{subscription} is followed no longer.")
     # Until it ends nobody needs to start it: a worker that dies gives its job to another one.
     held.due = timezone.now() + timedelta(minutes=held.every_minutes)
     held.save(update_fields=["due"])
     found = held.runs.filter(state__in=[RunState.RUNNING, RunState.STOPPED]).first()
     if found is None:
-        return SyncRun.objects.create(subscription=held)
+        return SyncRun.objects.create(subscription=held, cursor=held.resume, began=held.resume)
     found.state, found.attempts = RunState.RUNNING, found.attempts + 1
     found.error_code = found.error_message = ""
     found.save(update_fields=["state", "attempts", "error_code", "error_message"])
@@ -99,7 +114,7 @@ def give_way(run: SyncRun, error: KuraError) -> None:
         return
     pause = min(FIRST_PAUSE * 2 ** min(stalls - 1, 16), LONGEST_PAUSE)
     asked = getattr(error, "retry_after", None)
-    due = timezone.now() + timedelta(seconds=max(pause, asked or 0))
+    due = timezone.now() + timedelta(seconds=min(max(pause, asked or 0), LONGEST_ASKED))
     with transaction.atomic():
         _change(run, told | {"state": RunState.STOPPED})
         Subscription.objects.filter(pk=run.subscription_id).update(due=due)

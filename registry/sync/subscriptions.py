@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import DurationField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
 from registry import jobs
 from registry.ledger import audit
 from registry.models import Job, Subscription
+from registry.sources.text import line, text
 from registry.sync.clients import kinds_of
 from registry.sync.errors import BadSubscription, SubscriptionNotFound
 from registry.triage import house_policy
 
 SYNC_JOB: Final = "registry.sync"
 DAY: Final = 1440
+YEAR: Final = 366 * DAY
 
 
 @transaction.atomic
@@ -37,16 +40,16 @@ def subscribe(
     `policy`: what is fetched, where that differs from the house's. Raises BadSubscription and BadPolicy.
     """
     target = target.strip()
-    if not target or len(target) > 500 or "\0" in target:
+    if not target or len(target) > 500 or target != text(target, 500):
         raise BadSubscription("Name what is to be followed, in at most 500 characters.")
-    if every_minutes < 1:
-        raise BadSubscription("Between two runs there must be a minute at least.")
+    if not 1 <= every_minutes <= YEAR:
+        raise BadSubscription("Between two runs there must be a minute at least, and a year at most.")
     known = kinds_of(source)
     if kind not in known:
         raise BadSubscription(f"{source} has no {kind!r} to follow. It has: {', '.join(sorted(known))}.")
     house_policy().with_changes(policy or {})
     values = {
-        "title": title[:300],
+        "title": line(title, 300),
         "every_minutes": every_minutes,
         "fetch": fetch,
         "policy": dict(policy or {}),
@@ -86,6 +89,8 @@ def resume(subscription: Subscription, *, actor: str) -> None:
 @transaction.atomic
 def unsubscribe(subscription: Subscription, *, actor: str) -> None:
     """Forget the subscription and its reports. Nothing that it brought is deleted."""
+    # In the order in which a run takes them: it notices at its next step, and lets go.
+    list(subscription.runs.select_for_update().order_by("pk").values_list("pk", flat=True))
     audit(actor, "unsubscribe", f"subscription:{subscription.pk}", target=str(subscription))
     subscription.delete()
 
@@ -101,9 +106,14 @@ def request_sync(subscription: Subscription) -> Job:
 
 
 def request_due(now: datetime | None = None) -> list[Job]:
-    """Put every subscription to work that is due; called again and again by the scheduler."""
+    """Put every subscription to work that is due; called again and again by the scheduler.
+
+    A time so far ahead that no run can have set it is a clock's that went wrong; that one is due, too.
+    """
     moment = now or timezone.now()
-    due = Subscription.objects.filter(active=True, due__lte=moment).order_by("due", "pk")
+    interval = ExpressionWrapper(F("every_minutes") * timedelta(minutes=1), output_field=DurationField())
+    astray = Q(due__gt=moment + interval + timedelta(minutes=2 * DAY))
+    due = Subscription.objects.filter(Q(due__lte=moment) | astray, active=True).order_by("due", "pk")
     return [request_sync(subscription) for subscription in due]
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from registry import jobs
@@ -28,6 +28,7 @@ REREAD_JOB: Final = "registry.reread_terms"
 _KEY: Final = "all"
 # After so many refusals in a row it is the upstream, not the adapter, that has a problem.
 _MOST_IN_A_ROW: Final = 5
+_LATER: Final = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -69,26 +70,28 @@ def reread(
 ) -> Reread:
     """Ask for each of these adapters; one that cannot be had is counted, and the rest goes on.
 
-    Stops early where an upstream fails again and again: what was not asked stays due.
+    An upstream that fails again and again is left alone, the others are asked: what was not asked stays due.
     """
-    done, in_a_row = Reread(), 0
+    done, in_a_row = Reread(), Counter[str]()
     for number, item in enumerate(items, 1):
         if should_stop():
             break
+        if in_a_row[item.source] >= _MOST_IN_A_ROW:
+            continue
         try:
             asked = ask(item, actor=actor)
         except KuraError as error:
             done.failed[error.code] += 1
-            in_a_row += 1
-            transient = isinstance(error, UpstreamError) and not error.permanent
-            if transient and in_a_row >= _MOST_IN_A_ROW:
-                done.waits = True
-                break
-            if not transient:
-                # Nothing would come of asking for it again tomorrow.
-                UpstreamItem.objects.filter(pk=item.pk).update(read=timezone.now())
+            now = timezone.now()
+            if isinstance(error, UpstreamError) and not error.permanent:
+                in_a_row[item.source] += 1
+                done.waits |= in_a_row[item.source] >= _MOST_IN_A_ROW
+                # Tomorrow, after those that have not been asked: one that never answers holds nobody up.
+                now -= timedelta(days=settings.TERMS_REREAD_DAYS) - _LATER
+            # Else nothing would come of asking for it again tomorrow.
+            UpstreamItem.objects.filter(pk=item.pk).update(read=now)
             continue
-        in_a_row = 0
+        in_a_row[item.source] = 0
         done.asked += 1
         done.changed += bool(asked.kept and asked.kept.versions)
         done.absent += bool(asked.absent)
@@ -106,7 +109,9 @@ def request_reread() -> Job | None:
 def _old(now: datetime) -> QuerySet[UpstreamItem]:
     _remember_others()
     before = now - timedelta(days=settings.TERMS_REREAD_DAYS)
-    return UpstreamItem.objects.filter(read__lt=before, source__in=CLIENTS).exclude(adapter=None)
+    # A time that has not come is a clock's that went wrong.
+    asked = Q(read__lt=before) | Q(read__gt=now + _LATER)
+    return UpstreamItem.objects.filter(asked, source__in=CLIENTS).exclude(adapter=None)
 
 
 def _remember_others() -> None:

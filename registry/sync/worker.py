@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.jobs import JobContext, JobStopped
 from registry.models import Job, RunState, Source, Subscription, SyncRun
-from registry.sync.errors import RunTaken
+from registry.sync.errors import RunTaken, SubscriptionNotFound
 from registry.sync.folders import run_folder
 from registry.sync.passing import Progress, Stop
 from registry.sync.run import run
@@ -32,8 +32,8 @@ def run_subscription(context: JobContext) -> None:
         return
     try:
         done = sync(subscription, progress=context.progress, should_stop=context.should_stop)
-    except RunTaken:
-        # Somebody runs it by hand, and finishes it.
+    except (RunTaken, SubscriptionNotFound):
+        # Somebody runs it by hand, and finishes it; or it is followed no longer.
         return
     if done.state == RunState.STOPPED and not done.error_code:
         raise JobStopped

@@ -14,6 +14,7 @@ from registry.models import Standing, TermsClaim
 from registry.peers import identity
 from registry.sources.kura import pages, read
 from registry.sources.listing import Listing
+from registry.sources.pages import Unread
 from registry.sources.save import save_version
 from registry.sources.upstream_errors import (
     AddressNotAllowed,
@@ -227,10 +228,15 @@ def test_what_came_through_here_or_too_far_is_left_alone(other: Other, path: lis
 @pytest.mark.parametrize(
     "version", [7, {}, {"id": "1"}, {"id": 1, "change": None}, {"id": True, "change": 1}]
 )
-def test_a_feed_that_cannot_be_read_is_one_error(other: Other, version: Any) -> None:
+def test_a_row_of_the_feed_that_cannot_be_read_is_one_error(other: Other, version: Any) -> None:
     other.version = version
+    (page,) = pages("catalog", other.url, None)
+    (row,) = page.listings
+    assert isinstance(row, Unread) and row.source_key == f"{other.url}#1"
     with pytest.raises(UnexpectedAnswer):
-        list(pages("catalog", other.url, None))
+        row.read()
+    with pytest.raises(UnexpectedAnswer):
+        read(f"kura:{other.url}#1")
 
 
 def test_a_page_instead_of_json_and_a_login_have_errors_of_their_own(other: Other) -> None:

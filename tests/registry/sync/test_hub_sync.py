@@ -123,3 +123,65 @@ def test_a_run_that_was_stopped_goes_on_at_its_page(full: HubServer, following: 
     done = run(following)
     assert (done.state, done.listed, done.repeated) == (RunState.DONE, 12, 0)
     assert len([each for each in full.requests if each.path == "/api/models"]) == 2
+
+
+def test_a_renamed_repository_stays_one_adapter_that_knows_its_former_name(
+    full: HubServer, following: Subscription
+) -> None:
+    run(following)
+    before = version(3)
+    full.rename("mika/ink-3", "mika/wash-3")
+    done = run(following)
+    before.refresh_from_db()
+    adapter = before.adapter
+    assert (done.state, Adapter.objects.count(), Version.objects.count()) == (RunState.DONE, 12, 12)
+    assert (adapter.source_key, adapter.name) == ("mika/wash-3", "wash-3")
+    assert adapter.upstream_identity.former == ["mika/ink-3"]
+    assert before.availability == Availability.PRESENT
+    full.requests.clear()
+    assert run(following).reasons == {"unchanged": 12}
+    assert [each.path for each in full.requests] == ["/api/models"] * 3
+
+
+def test_a_name_that_was_given_up_and_taken_by_another_repository_makes_two_adapters(
+    full: HubServer, following: Subscription, tmp_path: Path
+) -> None:
+    run(following)
+    own = version(3)
+    full.rename("mika/ink-3", "mika/wash-3")
+    del full.renamed["mika/ink-3"]
+    weights = write_lora(tmp_path / "stranger.safetensors", seed=77)
+    full.add(
+        "mika/ink-3", {"README.md": CARD, "ink.safetensors": weights}, date=datetime(2026, 6, 1, tzinfo=UTC)
+    )
+    run(following)
+    own.refresh_from_db()
+    assert own.adapter.source_key == "mika/wash-3"
+    assert own.availability == Availability.PRESENT
+    assert version(3).adapter != own.adapter
+    assert Adapter.objects.count() == 13
+
+
+def test_a_repository_that_moved_away_from_the_account_is_followed_by_its_redirect(
+    full: HubServer, following: Subscription
+) -> None:
+    run(following)
+    moved = version(3)
+    full.rename("mika/ink-3", "studio/ink-3")
+    run(following)
+    moved.refresh_from_db()
+    assert (moved.adapter.source_key, moved.availability) == ("studio/ink-3", Availability.PRESENT)
+    assert moved.adapter.upstream_identity.former == ["mika/ink-3"]
+    assert Adapter.objects.count() == 12
+
+
+def test_a_repository_without_weights_any_more_has_lost_its_version_and_keeps_its_rows(
+    full: HubServer, following: Subscription
+) -> None:
+    run(following)
+    full.push("mika/ink-5", {"ink.safetensors": None})
+    run(following)
+    lost = version(5)
+    assert (lost.availability, lost.availability_since is not None) == (Availability.NOT_FOUND, True)
+    assert lost.claims.exists() and lost.offers.exists()
+    assert version(6).availability == Availability.PRESENT

@@ -222,19 +222,18 @@ def test_what_a_list_left_out_by_mistake_stays_present(shelf: Shelf, following: 
     fill(shelf, 3)
     run(following)
     hidden = shelf.books.pop("2")
-    pages = shelf.pages
     shelf.refusals["2"] = UpstreamUnavailable("503")
 
-    stopped = run(following)
-    assert (stopped.state, stopped.complete) == (RunState.STOPPED, True)
+    done = run(following)
+    assert (done.state, done.complete) == (RunState.DONE, True)
+    assert done.notes == ["civitai:2: not listed any more, and could not be asked for: upstream_unavailable."]
     assert Version.objects.get(source_key="2000").availability == Availability.PRESENT
 
     shelf.refusals.clear()
-    shelf.books["2"] = hidden
     shelf.requests.clear()
-    done = run(following)
-    assert (done.pk, done.state, shelf.requests) == (stopped.pk, RunState.DONE, ["adapter 2"])
-    assert pages
+    shelf.books["2"] = hidden
+    assert run(following).state == RunState.DONE
+    assert not UpstreamItem.objects.exclude(doubt="").exists()
 
 
 def test_a_version_that_its_adapter_lists_no_longer_is_asked_for(

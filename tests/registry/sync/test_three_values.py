@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from registry.edits import edit
@@ -20,6 +23,7 @@ from registry.models import (
     VerdictChange,
     Version,
 )
+from registry.sources import save
 from registry.sources.upstream_errors import GoneUpstream, UpstreamUnavailable
 from registry.sync import terms_reread
 from registry.sync.run import run
@@ -147,4 +151,38 @@ def test_an_upstream_that_fails_again_and_again_is_left_alone(shelf: Shelf, foll
     done = terms_reread.reread(terms_reread.due())
 
     assert (len(shelf.requests), done.waits) == (5, True)
-    assert len(terms_reread.due()) == 20
+    # Those that failed come after the others, tomorrow; what was not asked stays due.
+    assert len(terms_reread.due()) == 15
+    assert len(terms_reread.due(timezone.now() + timedelta(days=2))) == 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_that_is_made_while_a_sync_writes_the_same_field_is_what_stays(
+    shelf: Shelf, following: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.add("1", ["1000"])
+    run(following)
+    shelf.books["1"].versions["1000"]["name"] = "theirs"
+    edits: list[threading.Thread] = []
+    facts_of = save.facts_of
+
+    def meanwhile(*arguments: Any) -> dict[str, Any]:
+        def mine() -> None:
+            edit(Version.objects.get(), "ada", name="mine")
+            connection.close()
+
+        if not edits:
+            edits.append(threading.Thread(target=mine))
+            edits[0].start()
+            # Long enough for an edit that waits for nobody; one that waits is over when the sync is.
+            edits[0].join(1)
+        return facts_of(*arguments)
+
+    monkeypatch.setattr(save, "facts_of", meanwhile)
+    run(following)
+    edits[0].join()
+    version = Version.objects.get()
+    assert (version.name, version.edited) == ("mine", ["name"])
+    run(following)
+    version.refresh_from_db()
+    assert version.name == "mine"
