@@ -40,6 +40,20 @@ def tiny_families() -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Engine]:
+    """Family -> an engine that loaded its tiny base from a folder, once."""
+
+    @cache
+    def load(family: str) -> Engine:
+        from inference.engine.ladder import Engine
+        from tests.inference.tiny_families import save_tiny_family
+
+        return Engine.load(save_tiny_family(family, tmp_path_factory.mktemp(family)), threads=1)
+
+    return load
+
+
+@pytest.fixture(scope="session")
 def _loaded_engine(tiny_base: Path) -> Engine:
     from inference.engine.ladder import Engine
 

@@ -4,100 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from inference.errors import BaseNotRenderable, SamplingDoesNotFit
+from inference.errors import SamplingDoesNotFit
+from tests.inference.family_batches import (
+    CLOSE,
+    FAMILIES,
+    FLOWS,
+    HEIGHT,
+    LATENT,
+    LONG,
+    SEEDS,
+    TEXTS,
+    WIDTH,
+    WITH_UNET,
+    as_array,
+    generators,
+    ours,
+    sampling,
+    theirs,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from inference.engine.ladder import Engine, Sampling
+    from inference.engine.ladder import Engine
 
 pytestmark = pytest.mark.engine
 
-FAMILIES = ["sd1", "sd2", "sdxl", "sd3_medium", "sd35_medium", "flux1"]
-WITH_UNET = ["sd1", "sd2", "sdxl"]
-FLOWS = ["sd3_medium", "sd35_medium", "flux1"]
-TEXTS = ["a cat", "a house by the sea"]
-SEEDS = [3, 4]
-WIDTH, HEIGHT = 32, 16
-LATENT = (4, 8, 16)
-LONG = "word " * 130  # more than a chunk of T5 too, at a token a letter
-CLOSE = 1e-5
-
 Engines = Callable[[str], "Engine"]
-
-
-@pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Engines:
-    """Family -> an engine that loaded its tiny base from a folder, once."""
-
-    @cache
-    def load(family: str) -> Engine:
-        from inference.engine.ladder import Engine
-        from tests.inference.tiny_families import save_tiny_family
-
-        return Engine.load(save_tiny_family(family, tmp_path_factory.mktemp(family)), threads=1)
-
-    return load
-
-
-def sampling(family: str, **fields: Any) -> Sampling:
-    """Three steps at the tiny bases' size."""
-    from inference.engine.ladder import Sampling
-
-    sampler = "euler_flow" if family in FLOWS else "dpmpp_2m_karras"
-    given = {"sampler": sampler, "negative": "", **fields}
-    return Sampling(steps=3, cfg=4.0, width=WIDTH, height=HEIGHT, **given)
-
-
-def ours(engine: Engine, how: Sampling, texts: list[str] = TEXTS) -> Any:
-    """The batch before it is rounded to bytes, `[batch, height, width, 3]`, 0 to 1."""
-    import torch
-
-    from inference.engine.decoding import decode
-    from inference.engine.sampling import RowNoise, denoise
-
-    base = engine.base
-    conditioning = engine.family.embed(texts, how.negative, how.cfg, how.clip_skip)
-    latents = denoise(
-        engine.family, how.sampler, base.scheduler_config, conditioning, RowNoise(SEEDS[: len(texts)]),
-        LATENT, how.steps, device=torch.device("cpu"),
-    )  # fmt: skip
-    return as_array(decode(base.vae, latents))
-
-
-def as_array(decoded: Any) -> Any:
-    return (decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
-
-
-def generators() -> list[Any]:
-    import torch
-
-    return [torch.Generator("cpu").manual_seed(seed) for seed in SEEDS]
-
-
-def theirs(family: str, pipeline: Any, how: Sampling, **options: Any) -> Any:
-    """What diffusers' pipeline makes of the same batch."""
-    if family != "flux1":
-        options["negative_prompt"] = [how.negative] * len(TEXTS)
-    found: Any = pipeline(
-        prompt=TEXTS,
-        num_inference_steps=how.steps,
-        guidance_scale=how.cfg,
-        height=how.height,
-        width=how.width,
-        generator=generators(),
-        output_type="np",
-        **options,
-    ).images
-    assert np.isfinite(found).all()
-    assert found.std() > 0.01
-    return found
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -288,55 +224,6 @@ def test_long_texts_and_emphasis_reach_every_text_encoder(engines: Engines, fami
         assert torch.allclose(both.pooled[1], short.pooled[0], atol=1e-5)
 
 
-def test_sd3_without_its_t5_is_driven_as_the_pipeline_does(tmp_path: Path) -> None:
-    from inference.engine.ladder import Engine
-    from tests.inference.tiny_families import tiny_pipeline_of
-
-    pipeline = tiny_pipeline_of("sd3_medium")
-    pipeline.register_modules(text_encoder_3=None, tokenizer_3=None)
-    pipeline.save_pretrained(tmp_path, safe_serialization=True)
-    how = sampling("sd3_medium")
-    engine = Engine.load(tmp_path, threads=1)
-    assert "text_encoder_3" not in engine.base.text_encoders
-    assert np.abs(ours(engine, how) - theirs("sd3_medium", pipeline, how)).max() <= CLOSE
-
-
-def test_schnell_takes_no_guidance_and_half_as_much_text(tmp_path: Path) -> None:
-    from diffusers import FluxTransformer2DModel
-
-    from inference.engine.ladder import Engine
-    from tests.inference.tiny_families import tiny_pipeline_of
-
-    pipeline = tiny_pipeline_of("flux1")
-    model: Any = FluxTransformer2DModel
-    transformer = model.from_config({**pipeline.transformer.config, "guidance_embeds": False})
-    pipeline.register_modules(transformer=transformer.eval().requires_grad_(False))
-    pipeline.save_pretrained(tmp_path, safe_serialization=True)
-    engine, how = Engine.load(tmp_path, threads=1), sampling("flux1")
-    assert engine.family.embed(TEXTS, "", 1.0, 1).states.shape[1] == 256
-    expected = theirs("flux1", pipeline, how, max_sequence_length=256)
-    assert np.abs(ours(engine, how) - expected).max() <= CLOSE
-
-
-def test_another_vae_decodes_the_same_latents(engines: Engines, tmp_path: Path) -> None:
-    from tests.inference.tiny_families import tiny_pipeline_of
-
-    import torch  # isort: skip
-
-    pipeline, engine = tiny_pipeline_of("sdxl"), engines("sdxl")
-    torch.manual_seed(9)
-    with torch.no_grad():
-        pipeline.vae.decoder.conv_out.weight.normal_()
-    pipeline.vae.save_pretrained(tmp_path / "other")
-    how = sampling("sdxl")
-    other = replace(how, vae=str(tmp_path / "other"))
-    rendered = np.stack([picture.pixels for picture in engine.render(TEXTS, SEEDS, other)])
-    expected = theirs("sdxl", pipeline, how)
-    assert np.abs(rendered / 255 - expected).max() <= 0.5 / 255 + CLOSE
-    own = np.stack([picture.pixels for picture in engine.render(TEXTS, SEEDS, how)])
-    assert np.abs(rendered.astype(float) - own).max() > 10
-
-
 @pytest.mark.parametrize(
     ("family", "fields", "says"),
     [
@@ -356,48 +243,3 @@ def test_what_a_base_cannot_be_sampled_with_is_refused_before_any_pixel(
     how = replace(sampling(family), **fields)
     with pytest.raises(SamplingDoesNotFit, match=says):
         engines(family).render(TEXTS, SEEDS, how)
-
-
-def test_a_base_without_one_of_its_weights_is_not_filled_with_random_ones(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    from inference.engine.loading import load_base
-    from tests.inference.tiny_families import save_tiny_family
-
-    folder = save_tiny_family("sdxl", tmp_path)
-    for path in (
-        folder / "text_encoder_2" / "model.safetensors",
-        folder / "unet" / "diffusion_pytorch_model.safetensors",
-    ):
-        whole = load_file(path)
-        some = dict(whole)
-        some.pop(sorted(some)[3])
-        save_file(some, path, metadata={"format": "pt"})
-        with pytest.raises(BaseNotRenderable, match=f"{path.parent.name} lacks 1 of its weights"):
-            load_base(folder)
-        save_file(whole, path, metadata={"format": "pt"})
-    load_base(folder)
-
-
-@pytest.mark.parametrize(
-    ("family", "dtype"),
-    [("sdxl", "float16"), *((family, "bfloat16") for family in ("sd1", "sdxl", "sd35_medium", "flux1"))],
-)
-def test_a_base_can_be_loaded_in_half_precision_and_its_vae_stays_whole(
-    engines: Engines, tmp_path: Path, family: str, dtype: str
-) -> None:
-    import torch
-
-    from inference.engine.ladder import Engine
-    from tests.inference.tiny_families import save_tiny_family
-
-    engine = Engine.load(save_tiny_family(family, tmp_path), threads=1, dtype=dtype)
-    assert engine.base.denoiser.dtype == engine.base.dtype
-    assert {encoder.dtype for encoder in engine.base.text_encoders.values()} == {engine.base.dtype}
-    assert engine.base.vae.dtype == torch.float32
-    assert engine.environment["dtype"] == dtype
-    half, whole = (
-        np.stack([picture.pixels for picture in one.render(TEXTS, SEEDS, sampling(family))]).astype(float)
-        for one in (engine, engines(family))
-    )
-    assert 0 < np.abs(half - whole).mean() < 8
