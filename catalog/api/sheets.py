@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -19,7 +22,8 @@ from catalog.api.parameters import known_only
 from catalog.api.permissions import ReadUnlessLoginRequired, ReviewersOnly
 from catalog.api.serializers import SheetDetail, SheetHead
 from inference.cost import cost_of
-from inference.models import Sheet
+from inference.exports import FORMATS, export, facts_of
+from inference.models import Sheet, SheetCell
 from inference.services import STANDARD, find_base, request_comparison, request_sheet
 from inference.shown import Other, find_version, read_others
 
@@ -55,6 +59,12 @@ class CostAsked(serializers.Serializer[Any]):
         required=False, default="", allow_blank=True, max_length=200,
         help_text="VERSION[:ROLE[:WEIGHT]], separated by commas",
     )  # fmt: skip
+
+
+class ExportAsked(serializers.Serializer[Any]):
+    """What a cell is exported as: AUTOMATIC1111's parameters, a ComfyUI workflow, a diffusers script."""
+
+    to = serializers.ChoiceField(choices=FORMATS, default=FORMATS[0])
 
 
 class CostSerializer(serializers.Serializer[Any]):
@@ -124,3 +134,32 @@ class Sheets(RetrieveModelMixin, ListViewSet):
             read_others(wanted["others"]),
         )
         return Response(CostSerializer(cost.as_dict()).data)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("row", OpenApiTypes.INT, OpenApiParameter.PATH),
+            OpenApiParameter("column", OpenApiTypes.INT, OpenApiParameter.PATH),
+            ExportAsked,
+        ],
+        responses={(200, "text/plain"): OpenApiTypes.STR},
+        filters=False,
+    )
+    @action(
+        detail=True,
+        pagination_class=None,
+        url_path=r"cells/(?P<row>\d{1,6})/(?P<column>\d{1,6})",
+        url_name="cell-export",
+    )
+    def cell(self, request: Request, pk: str, row: str, column: str) -> HttpResponse:
+        """What makes one cell again in another program, as text."""
+        known_only(request, set(ExportAsked().fields))
+        asked = ExportAsked(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        places = SheetCell.objects.select_related("sheet__base")
+        place = get_object_or_404(places, sheet=self.get_object(), row=int(row), column=int(column))
+        kind = asked.validated_data["to"]
+        names = {"a1111": "txt", "comfyui": "json", "diffusers": "py"}
+        answer = HttpResponse(export(facts_of(place), kind), content_type="text/plain; charset=utf-8")
+        name = f"sheet-{place.sheet_id}-{row}-{column}.{names[kind]}"
+        answer["Content-Disposition"] = f'inline; filename="{name}"'
+        return answer

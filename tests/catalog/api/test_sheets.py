@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from inference.models import Sheet, SheetState
+from inference.models import Cell, Sheet, SheetCell, SheetState
+from inference.services import plan_sheet
 from registry.models import Job
+from tests.catalog import build
 from tests.catalog.api.conftest import Caller
 from tests.inference.rows import kohya_lora, make_base, make_version
 
@@ -81,3 +84,23 @@ def test_a_reviewer_has_a_finished_sheet_compared_and_an_unfinished_one_is_refus
     assert (answer.status_code, answer.json()["kind"]) == (202, "compare_sheet")
     detail = anybody.get(f"sheets/{sheet}/", {}).json()
     assert (detail["fallbacks"], detail["reproduction"]) == ([], {})
+
+
+def test_a_cell_is_handed_to_other_programs(anybody: Caller, tmp_path: Path) -> None:
+    make_base(tmp_path)
+    version = make_version(trigger_words=["momo"])
+    sheet = plan_sheet(version=version)
+    cell = Cell.objects.create(key="a" * 64, inputs={}, image=build.picture("blue"))
+    columns = sheet.plan["columns"]
+    place = SheetCell.objects.create(sheet=sheet, cell=cell, row=1, column=len(columns) - 1, role="adapter")
+    address = f"sheets/{sheet.pk}/cells/{place.row}/{place.column}/"
+    told = anybody.get(address).content.decode()
+    assert told.startswith(f"{sheet.plan['rows'][1]['text']} <lora:momo:1>\n")
+    assert f"Seed: {sheet.plan['rows'][1]['seed']}" in told
+    graph = json.loads(anybody.get(address, {"to": "comfyui"}).content)
+    assert "momo.safetensors" in {node["inputs"].get("lora_name") for node in graph.values()}
+    assert (
+        "load_lora_weights('momo.safetensors'" in anybody.get(address, {"to": "diffusers"}).content.decode()
+    )
+    assert anybody.get(address, {"to": "paint"}).status_code == 400
+    assert anybody.get(f"sheets/{sheet.pk}/cells/99/0/").status_code == 404

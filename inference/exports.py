@@ -1,0 +1,295 @@
+"""One cell for other programs: AUTOMATIC1111's parameters, a ComfyUI workflow, a diffusers script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from inference.models import SheetCell
+from inference.recipes import Hires, Sampled, SheetPlan, plan_from_dict
+from registry.models import File
+
+# Names of the samplers as each program spells them: AUTOMATIC1111 (sampler and schedule in one), ComfyUI's
+# KSampler (sampler_name, scheduler).
+_A1111 = {
+    "dpmpp_2m_karras": "DPM++ 2M Karras",
+    "dpmpp_sde_karras": "DPM++ SDE Karras",
+    "euler_a": "Euler a",
+    "euler_flow": "Euler",
+}
+_COMFY = {
+    "dpmpp_2m_karras": ("dpmpp_2m", "karras"),
+    "dpmpp_sde_karras": ("dpmpp_sde", "karras"),
+    "euler_a": ("euler_ancestral", "normal"),
+    "euler_flow": ("euler", "simple"),
+}
+_SCHEDULERS = {
+    "dpmpp_2m_karras": (
+        "DPMSolverMultistepScheduler",
+        'algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=True',
+    ),
+    "dpmpp_sde_karras": ("DPMSolverSDEScheduler", 'use_karras_sigmas=True, timestep_spacing="linspace"'),
+    "euler_a": ("EulerAncestralDiscreteScheduler", 'timestep_spacing="linspace"'),
+    "euler_flow": ("FlowMatchEulerDiscreteScheduler", ""),
+}
+# Families whose ComfyUI latent has sixteen channels and so a node of its own.
+_SIXTEEN = frozenset({"sd3_medium", "sd35_medium", "sd35_large", "flux1"})
+FORMATS = ("a1111", "comfyui", "diffusers")
+"""What a cell can be exported as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One adapter as a cell applies it; `blocks` is what stands behind `lbw=`, "" for all alike."""
+
+    file: str
+    sha256: str
+    unet: float
+    text_encoder: float
+    blocks: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The name that A1111 looks a file up by."""
+        return PurePosixPath(self.file).stem
+
+    @property
+    def tag(self) -> str:
+        """`<lora:name:te:unet>` of AUTOMATIC1111, with the blocks as LoRA Block Weight reads them."""
+        weights = (
+            f"{self.unet:g}" if self.unet == self.text_encoder else f"{self.text_encoder:g}:{self.unet:g}"
+        )
+        return f"<lora:{self.stem}:{weights}{f':lbw={self.blocks}' if self.blocks else ''}>"
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """Everything that makes one cell again. `base` is the folder or checkpoint name of the base model."""
+
+    prompt: str
+    seed: int
+    how: Sampled
+    base: str
+    base_digest: str
+    family: str
+    adapters: tuple[Applied, ...] = ()
+
+
+def facts_of(place: SheetCell) -> CellFacts:
+    """The facts of the cell at its place, from the plan that its sheet keeps."""
+    sheet = place.sheet
+    plan = plan_from_dict(sheet.plan)
+    text, seed = _text_and_seed(plan, place.row, place.column)
+    column = plan.columns[place.column]
+    digests = [each.sha256 for each in plan.adapters] or [sheet.blob_id]
+    names = _names(digests)
+    # Weight 0 is the base itself.
+    slots = [slot for slot in column.slots if slot.unet or slot.text_encoder]
+    return CellFacts(
+        prompt=text,
+        seed=seed,
+        how=plan.sampled(column),
+        base=sheet.base.name,
+        base_digest=sheet.base_digest,
+        family=sheet.base.family,
+        adapters=tuple(
+            Applied(
+                names[digests[slot.adapter]], digests[slot.adapter], slot.unet, slot.text_encoder, slot.blocks
+            )
+            for slot in slots
+        ),
+    )
+
+
+def _text_and_seed(plan: SheetPlan, row: int, column: int) -> tuple[str, int]:
+    for batch in plan.batches():
+        for place in batch.places:
+            if (place.row, place.column) == (row, column):
+                return batch.texts[place.position], batch.seeds[place.position]
+    raise LookupError(f"The plan has no place at row {row}, column {column}.")
+
+
+def _names(digests: list[str]) -> dict[str, str]:
+    names = {digest: f"{digest[:10]}.safetensors" for digest in digests}
+    for digest, name in File.objects.filter(blob__in=digests).order_by("-pk").values_list("blob_id", "name"):
+        names[digest] = name
+    return names
+
+
+def a1111_parameters(cell: CellFacts) -> str:
+    """The text that AUTOMATIC1111 writes into a picture's `parameters` and reads back from it.
+
+    Its noise comes from the processor there only with the setting "Random number generator source: CPU",
+    which is said in the text (`RNG: CPU`).
+    """
+    how = cell.how
+    tags = " ".join(each.tag for each in cell.adapters)
+    told = {
+        "Steps": str(how.steps),
+        "Sampler": _A1111[how.sampler],
+        "CFG scale": f"{how.cfg:g}",
+        "Seed": str(cell.seed),
+        "Size": f"{how.width}x{how.height}",
+        "Model": cell.base,
+    }
+    if cell.base_digest:
+        told["Model hash"] = cell.base_digest[:10]
+    if how.clip_skip != 1:
+        told["Clip skip"] = str(how.clip_skip)
+    if how.hires is not None:
+        told |= _a1111_hires(how.hires)
+    if cell.adapters:
+        hashes = ", ".join(f"{each.stem}: {each.sha256[:12]}" for each in cell.adapters)
+        told["Lora hashes"] = json.dumps(hashes, ensure_ascii=False)
+    told["RNG"] = "CPU"
+    lines = [" ".join(part for part in (cell.prompt, tags) if part)]
+    if how.negative:
+        lines.append(f"Negative prompt: {how.negative}")
+    lines.append(", ".join(f"{name}: {value}" for name, value in told.items()))
+    return "\n".join(lines)
+
+
+def _a1111_hires(hires: Hires) -> dict[str, str]:
+    return {
+        "Denoising strength": f"{hires.strength:g}",
+        "Hires upscale": f"{hires.scale:g}",
+        "Hires steps": str(hires.steps),
+        "Hires upscaler": "Latent",
+    }
+
+
+def comfyui_workflow(cell: CellFacts) -> dict[str, Any]:
+    """The graph in ComfyUI's API format, which its window opens too; only nodes that ComfyUI comes with.
+
+    Blocks of LoRA Block Weight need a node of their own and are not said there.
+    """
+    how = cell.how
+    graph: dict[str, Any] = {
+        "1": _node("CheckpointLoaderSimple", cell.base, ckpt_name=f"{cell.base}.safetensors"),
+    }
+    model: list[Any] = ["1", 0]
+    clip: list[Any] = ["1", 1]
+    for number, each in enumerate(cell.adapters, start=10):
+        graph[str(number)] = _node(
+            "LoraLoader",
+            each.stem,
+            lora_name=each.file,
+            strength_model=each.unet,
+            strength_clip=each.text_encoder,
+            model=model,
+            clip=clip,
+        )
+        model, clip = [str(number), 0], [str(number), 1]
+    if how.clip_skip != 1:
+        graph["5"] = _node("CLIPSetLastLayer", "Clip skip", stop_at_clip_layer=-how.clip_skip, clip=clip)
+        clip = ["5", 0]
+    sampler, scheduler = _COMFY[how.sampler]
+    graph["2"] = _node("CLIPTextEncode", "Prompt", text=cell.prompt, clip=clip)
+    graph["3"] = _node("CLIPTextEncode", "Negative prompt", text=how.negative, clip=clip)
+    latent = "EmptySD3LatentImage" if cell.family in _SIXTEEN else "EmptyLatentImage"
+    graph["4"] = _node(latent, "Size", width=how.width, height=how.height, batch_size=1)
+    positive: list[Any] = ["2", 0]
+    cfg = how.cfg
+    if cell.family == "flux1":
+        # The guidance is distilled into the model; the sampler's own stays at 1.
+        graph["9"] = _node("FluxGuidance", "Guidance", guidance=how.cfg, conditioning=["2", 0])
+        positive, cfg = ["9", 0], 1.0
+    common = {
+        "seed": cell.seed,
+        "cfg": cfg,
+        "sampler_name": sampler,
+        "scheduler": scheduler,
+        "model": model,
+        "positive": positive,
+        "negative": ["3", 0],
+    }
+    graph["6"] = _node("KSampler", "Sampler", steps=how.steps, denoise=1.0, latent_image=["4", 0], **common)
+    last = "6"
+    if how.hires is not None:
+        graph["20"] = _node(
+            "LatentUpscaleBy",
+            "Larger",
+            upscale_method="bilinear",
+            scale_by=how.hires.scale,
+            samples=["6", 0],
+        )
+        graph["21"] = _node(
+            "KSampler",
+            "Second pass",
+            steps=how.hires.steps,
+            denoise=how.hires.strength,
+            latent_image=["20", 0],
+            **common,
+        )
+        last = "21"
+    graph["7"] = _node("VAEDecode", "Decode", samples=[last, 0], vae=["1", 2])
+    graph["8"] = _node("SaveImage", "Save", filename_prefix="kura", images=["7", 0])
+    return graph
+
+
+def _node(kind: str, title: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs, "_meta": {"title": title}}
+
+
+def diffusers_script(cell: CellFacts) -> str:
+    """A script that makes the picture with diffusers; `BASE` and the files are to be put in place.
+
+    diffusers reads plain LoRA files; what it would render differently (docs/sheets.md) is said in a comment.
+    """
+    how = cell.how
+    scheduler, options = _SCHEDULERS[how.sampler]
+    lines = [
+        "import torch",
+        f"from diffusers import DiffusionPipeline, {scheduler}",
+        "",
+        f"BASE = {cell.base!r}  # a diffusers folder or a repository of the Hub",
+        "",
+        "pipe = DiffusionPipeline.from_pretrained(BASE)",
+        f"pipe.scheduler = {scheduler}.from_config(pipe.scheduler.config{f', {options}' if options else ''})",
+    ]
+    part = "transformer" if cell.family in _SIXTEEN else "unet"
+    for number, each in enumerate(cell.adapters):
+        lines.append(f"pipe.load_lora_weights({each.file!r}, adapter_name={f'a{number}'!r})  # {each.sha256}")
+        if each.blocks:
+            lines.append(f"# LoRA Block Weight lbw={each.blocks} has no counterpart in diffusers.")
+    if cell.adapters:
+        names = [f"a{number}" for number in range(len(cell.adapters))]
+        weights = [
+            each.unet
+            if each.unet == each.text_encoder
+            else {part: each.unet, "text_encoder": each.text_encoder}
+            for each in cell.adapters
+        ]
+        lines.append(f"pipe.set_adapters({names!r}, {weights!r})")
+    arguments = {
+        "prompt": cell.prompt,
+        "negative_prompt": how.negative,
+        "num_inference_steps": how.steps,
+        "guidance_scale": how.cfg,
+        "width": how.width,
+        "height": how.height,
+    }
+    if how.clip_skip != 1:
+        # diffusers counts the layers that are left out.
+        arguments["clip_skip"] = how.clip_skip - 1
+    if not how.negative or cell.family == "flux1":
+        del arguments["negative_prompt"]
+    lines += ["", "image = pipe("]
+    lines += [f"    {name}={value!r}," for name, value in arguments.items()]
+    lines += [f'    generator=torch.Generator("cpu").manual_seed({cell.seed}),', ").images[0]"]
+    if how.hires is not None:
+        lines.append(
+            f"# Then a second pass: {how.hires.scale:g} times the size, strength {how.hires.strength:g}, "
+            f"{how.hires.steps} steps (an image-to-image pipeline)."
+        )
+    lines.append('image.save("cell.png")')
+    return "\n".join(lines) + "\n"
+
+
+def export(cell: CellFacts, kind: str) -> str:
+    """The cell as text in one of FORMATS. Raises KeyError for another."""
+    if kind == "comfyui":
+        return json.dumps(comfyui_workflow(cell), indent=2, ensure_ascii=False)
+    return {"a1111": a1111_parameters, "diffusers": diffusers_script}[kind](cell)
