@@ -106,8 +106,9 @@ def bias_delta(algorithm: str, factors: Factors, alpha: float | None) -> Tensor 
     if inner is None and outer is None:
         return given
     up = factors["up"].flatten(1)
-    through: Tensor | float = up @ inner if inner is not None else 0.0
-    own = (through + (outer if outer is not None else 0.0)) * _scale(algorithm, factors, alpha, up.shape[1])
+    through = up.new_zeros(len(up)) if inner is None else up @ inner
+    own = through if outer is None else through + outer
+    own = own * _scale(algorithm, factors, alpha, up.shape[1])
     return own if given is None else given + own
 
 

@@ -58,7 +58,7 @@ CONVOLUTION: dict[str, tuple[Any, dict[str, Any]]] = {
     "lokr with a thin factor": (LOKR, {"lora_dim": 1, "alpha": 2, "factor": 4}),
     "lokr in CP form": (LOKR, {"lora_dim": 1, "alpha": 2, "factor": 4, "use_tucker": True}),
 }  # fmt: skip
-NORM = (_modules.norms.NormModule, {})
+NORM: tuple[Any, dict[str, Any]] = (_modules.norms.NormModule, {})
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,14 @@ class Base:
         from inference.engine.patcher import WeightPatcher
         from tests.inference.tiny_families import modules_of
 
-        self.modules = modules_of(pipeline)
+        # A module's attributes may be tensors or modules; these have weights.
+        self.modules: dict[str, dict[str, Any]] = modules_of(pipeline)  # type: ignore[assignment]
         self.patcher: WeightPatcher = WeightPatcher(self.modules, family, **options)
 
     def weight(self, component: str, path: str) -> Any:
         """A weight of the base; newer transformers leave `text_model.` out."""
         found = self.modules[component]
-        return found.get(path, found.get(path.removeprefix("text_model."))).weight  # type: ignore[union-attr]
+        return found[path if path in found else path.removeprefix("text_model.")].weight
 
     def copy(self) -> dict[str, Any]:
         """Every parameter as it is."""
@@ -248,7 +249,7 @@ def whole_lora(base: Base, family: str, file: Path) -> int:
     two = "text_encoder_2" in base.modules
     for component, found in base.modules.items():
         for path, module in found.items():
-            shape = tuple(module.weight.shape)  # type: ignore[union-attr]
+            shape = tuple(module.weight.shape)
             if len(shape) < 2 or "embeddings" in path or path == "text_projection":
                 continue
             own = path if component == "unet" else f"text_model.{path.removeprefix('text_model.')}"
@@ -276,8 +277,8 @@ def test_a_whole_adapter_is_taken_out_to_the_bit_in_every_precision(
     for name in COMPONENTS:
         if (part := getattr(pipeline, name, None)) is not None:
             part.to(getattr(torch, dtype))
-    ways = {"PointedAway": kept.PointedAway, "WrittenOver": lambda: kept.WrittenOver(pinned=False)}
-    base = Base(pipeline, family, kept=ways[way]())
+    keeps = kept.PointedAway() if way == "PointedAway" else kept.WrittenOver(pinned=False)
+    base = Base(pipeline, family, kept=keeps)
     modules = whole_lora(base, family, tmp_path / "a.safetensors")
     fitted = base.patcher.load(tmp_path / "a.safetensors")
     # All the layers that sd-scripts trains, and the convolutions beside them.
@@ -306,8 +307,8 @@ def test_sgm_names_of_the_whole_of_sdxl_are_the_722_layers_of_sd_scripts(
         if "attentions" not in path or "norm" in path:
             continue
         name = f"lora_unet_{sgm_path(path).replace('.', '_')}"
-        tensors[f"{name}.lora_down.weight"] = np.zeros((1, module.weight.shape[1]), np.float32)  # type: ignore[index,union-attr]
-        tensors[f"{name}.lora_up.weight"] = np.zeros((module.weight.shape[0], 1), np.float32)  # type: ignore[index,union-attr]
+        tensors[f"{name}.lora_down.weight"] = np.zeros((1, module.weight.shape[1]), np.float32)
+        tensors[f"{name}.lora_up.weight"] = np.zeros((module.weight.shape[0], 1), np.float32)
     save_file(tensors, tmp_path / "a.safetensors")
     fitted = base.patcher.load(tmp_path / "a.safetensors")
     assert len({target.path for target in fitted.targets}) == len(fitted.targets) == 722

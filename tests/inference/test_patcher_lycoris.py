@@ -69,7 +69,7 @@ CONVOLUTION = (
 )  # fmt: skip
 
 
-def as_the_file_sees_it(base: nn.Module, paths: list[str]) -> nn.Module:
+def as_the_file_sees_it(base: nn.Module, paths: list[str]) -> Any:
     """One layer with the weights of these layers one below the other."""
     import torch
 
@@ -112,7 +112,7 @@ def check(
         with patcher.applied([(patcher.load(file), lambda component, path: 1.0)]):
             given = [base.get_submodule(path)(inputs) for path in paths]
         found = given[0] if len(given) == 1 else torch.cat(given, dim=-1)
-        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4, msg=name)
         assert all(base.get_submodule(p).weight.equal(w) for p, w in zip(paths, own, strict=True))
 
 

@@ -115,12 +115,13 @@ def test_a_bias_of_the_factors_reaches_a_layer_that_has_one_and_one_that_has_non
                 if "lora_" in path:
                     parameter.add_(torch.randn_like(parameter) * 0.2)
         saved = {key: value.contiguous() for key, value in peft.get_peft_model_state_dict(model).items()}
+    adapted: Any = model.base_model.model
     save_file(saved, tmp_path / "a.safetensors")
     patcher = WeightPatcher(modules_of(pipeline), "sd1")
     with patcher.applied([(patcher.load(tmp_path / "a.safetensors"), everywhere(1.0))]) as changed:
         assert changed == 4
         for path in layers:
-            ours, theirs = pipeline.unet.get_submodule(path), model.base_model.model.get_submodule(path)
+            ours, theirs = pipeline.unet.get_submodule(path), adapted.get_submodule(path)
             inputs = torch.randn(3, ours.in_features)
             torch.testing.assert_close(ours(inputs), theirs.eval()(inputs), atol=1e-5, rtol=1e-4)
     assert pipeline.unet.get_submodule(layers[0]).bias is None
