@@ -22,7 +22,7 @@ from tests.inference.rows import make_base, make_version
 
 pytestmark = [pytest.mark.engine, pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
-STEPS = 300  # so that a batch of the tiny base takes long enough to be killed in
+STEPS = 200  # so that a batch of the tiny base takes long enough to be killed in
 
 
 def six_batches() -> str:
