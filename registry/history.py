@@ -157,12 +157,12 @@ def move(version: Version, profile: TermsProfile) -> TermsEvent | None:
 
 
 @transaction.atomic
-def enter(versions: Sequence[Version], profile: TermsProfile) -> None:
+def enter(versions: Sequence[Version], profile: TermsProfile, basis: Basis | None = None) -> None:
     """Give versions that never had one this profile, saved. No verdict changed by that, so none is told.
 
-    Whoever does this for several profiles takes those with the smaller ids first.
+    Whoever does this for several profiles takes those with the smaller ids first, and reads the basis once.
     """
-    _hold(None, profile, current_basis())
+    _hold(None, profile, basis or current_basis())
     rows = Version.objects.filter(pk__in=[version.pk for version in versions], terms_profile=None)
     rows.update(terms_profile=profile, updated=timezone.now())
     for version in versions:

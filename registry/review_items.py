@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from registry.basis import current_basis
+from registry.basis import Basis, current_basis
 from registry.licensing.items import ITEMS, Item
 from registry.licensing.verdict import LedgerEntry
 from registry.models import (
@@ -60,7 +60,7 @@ def keep_items(version: Version) -> list[ReviewItem]:
     claims = current_claims(version)
     questions = list(version.questions.order_by("-id"))
     answers = counting_answers(version) if questions else []
-    says = _adapter_layers(version)
+    says = _adapter_layers(stated_terms(version), current_basis())
     new, kept = [], []
     for item in ITEMS.values():
         found = _found(version, item, claims, questions, answers, says)
@@ -86,10 +86,12 @@ def keep_new_items(versions: Iterable[tuple[Version, Sequence[TermsClaim]]]) -> 
     is stated is what the profile holds, which is read once for all versions that share it.
     """
     says: dict[int | None, dict[str, list[LedgerEntry]]] = {}
-    rows = []
+    rows, basis = [], current_basis()
     for version, claims in versions:
         if version.terms_profile_id not in says:
-            says[version.terms_profile_id] = _adapter_layers(version)
+            profile = version.terms_profile
+            terms = profile.terms if profile else stated_terms(version)
+            says[version.terms_profile_id] = _adapter_layers(terms, basis)
         layers = says[version.terms_profile_id]
         for item in ITEMS.values():
             found = _found(version, item, claims, (), (), layers)
@@ -160,9 +162,8 @@ def _found(
 # --- What is stated -----------------------------------------------------------------------------------------
 
 
-def _adapter_layers(version: Version) -> dict[str, list[LedgerEntry]]:
+def _adapter_layers(terms: Mapping[str, Any], basis: Basis) -> dict[str, list[LedgerEntry]]:
     """What the adapter's own stated terms say on every act that an item needs; no layer of others."""
-    terms, basis = stated_terms(version), current_basis()
     acts = {item.act for item in ITEMS.values() if item.act} | set(_CREDITED)
     return {
         act: [

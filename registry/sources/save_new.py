@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from registry import checks
 from registry.bases import find_base
-from registry.basis import current_basis
+from registry.basis import Basis, current_basis
 from registry.history import enter
 from registry.ledger import note_changes
 from registry.models import (
@@ -40,7 +40,7 @@ from registry.sources.listing import ListedVersion, Listing, RawDocument
 from registry.sources.renames import identify_new
 from registry.sources.save import facts_of, values_of
 from registry.sources.text import json_value
-from registry.terms import canonical
+from registry.terms import base_terms, canonical
 from registry.upstream_checks import assess_new_upstream
 from registry.verdicts import profile_of
 
@@ -99,8 +99,9 @@ def save_new(listings: Sequence[Listing], *, actor: str) -> dict[str, list[Versi
             keep_availability(
                 each.row, listed.availability, listed.availability_reason, listed.availability_until
             )
-    for profile, members in sorted(_profiles(new).items(), key=lambda pair: pair[0].pk):
-        enter([each.row for each in members], profile)
+    basis = current_basis()
+    for profile, members in sorted(_profiles(new, basis).items(), key=lambda pair: pair[0].pk):
+        enter([each.row for each in members], profile, basis)
     keep_new_items([(each.row, each.claims) for each in new])
     checks.assess_new([(each.row, each.claims) for each in new])
     assess_new_upstream(offers)
@@ -207,22 +208,36 @@ def _claims(new: Sequence[_New], snapshots: dict[RawDocument, Snapshot]) -> None
     TermsClaim.objects.bulk_create([claim for each in new for claim in each.claims])
 
 
-def _profiles(new: Sequence[_New]) -> dict[TermsProfile, list[_New]]:
-    """The profiles: terms are worked out once for all versions that state the same on the same base."""
-    alike: dict[str, list[_New]] = defaultdict(list)
-    rules = current_basis().rules
+def _profiles(new: Sequence[_New], basis: Basis) -> dict[TermsProfile, list[_New]]:
+    """The profiles: terms are worked out once for all versions that state the same on the same base.
+
+    What was worked out for earlier versions is remembered by all that it follows from, read anew for these.
+    """
+    alike: dict[tuple[str, str], list[_New]] = defaultdict(list)
     for each in new:
-        overlays = named_by_tags([*each.listing.tags, *each.row.trigger_words], rules)
-        alike[canonical(list(_stated(each, overlays)))].append(each)
+        overlays = named_by_tags([*each.listing.tags, *each.row.trigger_words], basis.rules)
+        alike[basis.digest, canonical(list(_stated(each, overlays)))].append(each)
+    # A profile is its terms and never changes; but a transaction that was undone may have taken it along.
+    digests = {_worked_out[key] for key in alike if key in _worked_out}
+    rows = {row.digest: row for row in TermsProfile.objects.filter(digest__in=digests)}
     found: dict[TermsProfile, list[_New]] = defaultdict(list)
-    for members in alike.values():
-        found[profile_of(members[0].row)] += members
+    for key, members in alike.items():
+        profile = rows.get(_worked_out.get(key, "")) or profile_of(members[0].row)
+        if len(_worked_out) >= _MOST_REMEMBERED:
+            _worked_out.clear()
+        _worked_out[key] = profile.digest
+        found[profile] += members
     return found
 
 
 def _stated(new: _New, overlays: list[str]) -> Iterator[Any]:
     """All that the terms of a version without files, questions and decisions follow from."""
-    yield new.base.pk if new.base else None
+    yield base_terms(new.base)
     yield overlays
     for claim in new.claims:
         yield [claim.kind, claim.standing, claim.value, claim.wording, claim.unread, claim.hints]
+
+
+_MOST_REMEMBERED: Final = 20_000
+_worked_out: dict[tuple[str, str], str] = {}
+"""By basis and by what is stated -> the digest of the profile that it makes."""

@@ -16,6 +16,7 @@ from registry.models import (
     Check,
     ClaimKind,
     Creator,
+    License,
     OfferedFile,
     ReviewItem,
     Snapshot,
@@ -26,6 +27,7 @@ from registry.models import (
 from registry.sources.listing import ListedClaim, Listing, RemoteSample
 from registry.sources.save import save_version
 from registry.sources.save_new import is_plain, save_new
+from registry.terms import terms_of
 from tests.registry.sync.shelf import Shelf
 
 pytestmark = [pytest.mark.database, pytest.mark.usefixtures("seeded")]
@@ -137,3 +139,17 @@ def test_none_is_made_where_one_cannot_be() -> None:
         save_new(found, actor="sync")
 
     assert (Adapter.objects.count(), Snapshot.objects.count()) == (0, 0)
+
+
+def test_terms_that_were_worked_out_before_follow_a_base_that_has_another_license_now() -> None:
+    first, second = (Shelf().listing(book) for book in Shelf(2).books.values())
+    (before,) = save_new([first], actor="sync")[first.source_key or ""]
+    base = before.base_declared
+    assert base is not None and before.terms_profile is not None
+    base.license = License.objects.exclude(pk=base.license_id).filter(current=True).earliest("pk")
+    base.save()
+    (after,) = save_new([second], actor="sync")[second.source_key or ""]
+    assert after.terms_profile is not None
+    assert after.terms_profile.terms["base_license"] == base.license.license_id
+    assert after.terms_profile.terms == terms_of(Version.objects.get(pk=after.pk))
+    assert before.terms_profile.terms["base_license"] != base.license.license_id
