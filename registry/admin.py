@@ -1,17 +1,22 @@
-"""Django's admin: base models can be edited, what came from upstream can only be read."""
+"""Django's admin: base models can be edited; of what came from upstream only what is set by hand."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.postgres.fields import ArrayField
 from django.db import transaction
 from django.db.models import Field, Model, URLField
+from django.forms import CharField
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from registry.edits import EDITABLE
+from registry.edits import change as set_by_hand
 from registry.ledger import audit
 from registry.license_admin import LicenseAdmin
+from registry.lines_field import LinesField
 from registry.models import (
     Adapter,
     AuditEvent,
@@ -123,8 +128,42 @@ class VersionInline(ReadOnlyInline):
     show_change_link = True
 
 
+class ByHand(ReadOnly):
+    """Rows of a source: only the fields of registry/edits.py can be set, and only by way of it."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_change_permission(self, request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        editable = EDITABLE[self.model]  # type: ignore[index]
+        return [field.name for field in self.model._meta.fields if field.name not in editable]
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, ArrayField):
+            longest = db_field.base_field.max_length or 300
+            label = f"{db_field.verbose_name.capitalize()}"
+            return LinesField(longest=longest, required=False, label=label, help_text=_("One on each line."))
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(field, CharField):
+            # A text with blanks at its ends would look changed.
+            field.strip = False
+        return field
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        row: Any = self.model._default_manager.get(pk=obj.pk)
+        given = {name: form.cleaned_data[name] for name in form.changed_data}
+        # A browser ends lines in its own way, so that a text of several lines looks changed.
+        told = {
+            name: value.replace("\r\n", "\n") if isinstance(value, str) else value
+            for name, value in given.items()
+        }
+        values = {name: value for name, value in told.items() if value != getattr(row, name)}
+        if values:
+            set_by_hand(row, request.user.get_username(), values)
+
+
 @admin.register(Version)
-class VersionAdmin(ReadOnly):
+class VersionAdmin(ByHand):
     list_display = ["adapter", "name", "detected_family", "vetting", "created"]
     list_filter = ["vetting", "detected_family", "availability"]
     search_fields = ["adapter__name", "name", "files__blob__sha256"]
@@ -133,7 +172,7 @@ class VersionAdmin(ReadOnly):
 
 
 @admin.register(Adapter)
-class AdapterAdmin(ReadOnly):
+class AdapterAdmin(ByHand):
     list_display = ["name", "creator", "source", "source_key", "created"]
     list_filter = ["source"]
     search_fields = ["name", "creator__name", "source_key"]

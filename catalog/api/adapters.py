@@ -17,6 +17,14 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import ViewSet
 
+from catalog.api.edits import (
+    AdapterChanges,
+    EditedFieldSerializer,
+    EditorsWrite,
+    VersionChanges,
+    apply_changes,
+    edits_of,
+)
 from catalog.api.lists import ListViewSet, whole_versions
 from catalog.api.recommended import RecommendedSerializer, recommended_of
 from catalog.api.schema import SEARCH_PARAMETERS
@@ -57,6 +65,7 @@ _page = inline_serializer(
 class Adapters(ViewSet):
     """What the catalog holds."""
 
+    permission_classes = [EditorsWrite]
     queryset = Adapter.objects.select_related("creator")
 
     @extend_schema(operation_id="adapters_list", parameters=SEARCH_PARAMETERS, responses=_page)
@@ -87,6 +96,19 @@ class Adapters(ViewSet):
         adapter = get_object_or_404(adapters, pk=pk)
         return Response(AdapterDetail(adapter, context={"request": request}).data)
 
+    @extend_schema(request=AdapterChanges, responses=EditedFieldSerializer(many=True))
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set fields by hand, which no later reading of the source changes, or give them back to it."""
+        adapter = get_object_or_404(Adapter, pk=pk)
+        apply_changes(request, adapter)
+        return Response(EditedFieldSerializer(edits_of(get_object_or_404(Adapter, pk=pk)), many=True).data)
+
+    @extend_schema(responses=EditedFieldSerializer(many=True))
+    @action(detail=True)
+    def edits(self, request: Request, pk: int) -> Response:
+        """The fields that a person may set, which of them are, and what the source says of those."""
+        return Response(EditedFieldSerializer(edits_of(get_object_or_404(Adapter, pk=pk)), many=True).data)
+
 
 class VersionFilters(FilterSet):  # type: ignore[misc]
     """How the list of versions is narrowed."""
@@ -110,9 +132,22 @@ class VersionFilters(FilterSet):  # type: ignore[misc]
 class Versions(RetrieveModelMixin, ListViewSet):
     """Versions of adapters, in the Version contract's shape."""
 
+    permission_classes = [EditorsWrite]
     serializer_class = VersionSerializer
     filterset_class = VersionFilters
     queryset = whole_versions()
+
+    @extend_schema(request=VersionChanges, responses=EditedFieldSerializer(many=True))
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set fields by hand, which no later reading of the source changes, or give them back to it."""
+        apply_changes(request, get_object_or_404(Version, pk=pk))
+        return Response(EditedFieldSerializer(edits_of(_edited(pk)), many=True).data)
+
+    @extend_schema(responses=EditedFieldSerializer(many=True), filters=False)
+    @action(detail=True, pagination_class=None)
+    def edits(self, request: Request, pk: int) -> Response:
+        """The fields that a person may set, which of them are, and what the source says of those."""
+        return Response(EditedFieldSerializer(edits_of(_edited(pk)), many=True).data)
 
     @extend_schema(responses=RecommendedSerializer, filters=False)
     @action(detail=True, pagination_class=None)
@@ -161,6 +196,11 @@ class Versions(RetrieveModelMixin, ListViewSet):
     def similar(self, request: Request, pk: int) -> Response:
         """Versions of other adapters that share weights with this one, the closest first."""
         return Response(KinSerializer(kin_of(get_object_or_404(Version, pk=pk)), many=True).data)
+
+
+def _edited(pk: int) -> Version:
+    found: Version = get_object_or_404(Version.objects.select_related("base_decided"), pk=pk)
+    return found
 
 
 def _against(request: Request, version: Version) -> Version:

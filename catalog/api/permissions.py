@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from catalog import access
 from catalog.models import AccessToken
+from catalog.people import is_reviewer
 
 if TYPE_CHECKING:
     # The framework's views load this module while they are being loaded themselves.
     from rest_framework.views import APIView
-
-REVIEWERS = "Reviewers"
 
 
 class ReadUnlessLoginRequired(BasePermission):
@@ -59,13 +57,6 @@ class ReviewersOnly(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         """True for a reviewer. Raises ScopeMissing for a token with another scope."""
         return _reviews(request)
-
-
-def is_reviewer(user: User | AnonymousUser) -> bool:
-    """Whether this account may approve and reject: by permission or by the group Reviewers."""
-    if isinstance(user, AnonymousUser) or not user.is_active:
-        return False
-    return user.has_perm("registry.add_review") or user.groups.filter(name=REVIEWERS).exists()
 
 
 def _signed_in(request: Request) -> bool:

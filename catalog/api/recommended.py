@@ -73,7 +73,7 @@ class RecommendedSerializer(serializers.Serializer[Any]):
 
 def recommended_of(version: Version) -> dict[str, Any]:
     """What RecommendedSerializer shows of the version, in two queries."""
-    sheets = version.sheets.filter(state=SheetState.DONE).order_by("-id")[:1]
+    sheets = list(version.sheets.filter(state=SheetState.DONE).order_by("-id")[:1])
     found = read_recommended(version, *sheet_facts(sheets))
     file = shown_file(version.files.select_related("blob").order_by("pk"))
     return {**found.as_dict(), "prompt": prompt_of(version, file, found.weight) if file else None}

@@ -83,6 +83,7 @@ SHOWN_ELSEWHERE: Final = frozenset({"top_tags", "distinct_tags", "tag_uses"})
 # By how the source's name starts; the first that fits counts.
 _SOURCES: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("author", _("the author")),
+    ("by_hand", _("a person here")),
     ("modelspec.trigger", _("the author, in the file")),
     ("learned_token", _("a learned token in the file")),
     ("ai-toolkit trigger_word", _("the trainer's setting")),

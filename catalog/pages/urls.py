@@ -10,6 +10,7 @@ from catalog.pages.views.account import SignIn
 from catalog.pages.views.adapter import adapter, compare
 from catalog.pages.views.add import add
 from catalog.pages.views.browse import browse
+from catalog.pages.views.edit import edit
 from catalog.pages.views.evidence import evidence
 from catalog.pages.views.home import home
 from catalog.pages.views.jobs import job, jobs, jobs_tray, retry_failed
@@ -30,6 +31,7 @@ urlpatterns = [
     path("browse/", browse, name="browse"),
     path("adapters/<int:pk>/", adapter, name="adapter"),
     path("adapters/<int:pk>/compare/", compare, name="compare"),
+    path("adapters/<int:pk>/edit/", edit, name="edit"),
     path("sheets/<int:pk>/", sheet, name="sheet"),
     path("versions/<int:pk>/render/", render, name="render"),
     path("review/", review, name="review"),

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from registry.models import AuditEvent, BaseModel, Change, License, TermsClaim, Version
+from registry.models import Adapter, AuditEvent, BaseModel, Change, License, Snapshot, TermsClaim, Version
 from registry.verdicts import profile_of
 from tests.factories import (
     ClaimFactory,
@@ -57,10 +57,51 @@ def test_every_list_and_every_page_opens(site: Client, version: Version, model: 
 
 
 def test_what_came_from_upstream_cannot_be_changed_or_deleted(site: Client, version: Version) -> None:
-    change = reverse("admin:registry_version_change", args=[version.pk])
-    assert site.post(change, {"name": "other"}).status_code == 403
+    for row in (*version.claims.all()[:1], *version.files.all()[:1]):
+        if admin.site.is_registered(type(row)):
+            change = reverse(f"admin:registry_{type(row).__name__.lower()}_change", args=[row.pk])
+            assert site.post(change, {"name": "other"}).status_code == 403
+    snapshot = reverse("admin:registry_snapshot_change", args=[Snapshot.objects.latest("pk").pk])
+    assert site.post(snapshot, {"url": "other"}).status_code == 403
     delete = reverse("admin:registry_version_delete", args=[version.pk])
     assert site.post(delete, {"post": "yes"}).status_code == 403
+
+
+def admin_form(site: Client, address: str) -> dict[str, str]:
+    """What a browser sends back: the fields of the form as they are shown, lines ended by CR LF."""
+    page = site.get(address)
+    sent = {}
+    for field in page.context["adminform"].form:
+        value = field.value()
+        sent[field.html_name] = "" if value is None else str(value).replace("\n", "\r\n")
+    for formset in page.context["inline_admin_formsets"]:
+        management = formset.formset.management_form
+        sent |= {field.html_name: str(field.value()) for field in management}
+    return sent
+
+
+def test_a_correction_in_the_admin_goes_the_way_of_every_other_one(site: Client, version: Version) -> None:
+    Version.objects.filter(pk=version.pk).update(trigger_words=["a, b", "c"], notes="One,\n two \n")
+    change = reverse("admin:registry_version_change", args=[version.pk])
+    sent = admin_form(site, change)
+    assert set(sent) >= {"name", "notes", "trigger_words", "declared_base"}
+    assert not {"vetting", "base_decided", "stated", "edited"} & set(sent)
+    before = Version.objects.values().get(pk=version.pk)
+    assert site.post(change, sent).status_code == 302
+    assert Version.objects.values().get(pk=version.pk) == before
+    assert site.post(change, sent | {"trigger_words": "a, b\r\nd", "vetting": "approved"}).status_code == 302
+    version.refresh_from_db()
+    assert (version.trigger_words, version.edited, version.vetting) == (
+        ["a, b", "d"],
+        ["trigger_words"],
+        before["vetting"],
+    )
+    assert version.stated == {"trigger_words": ["a, b", "c"]}
+    event = AuditEvent.objects.get(subject=f"version:{version.pk}", action="edit")
+    assert (event.actor, event.data) == ("mika", {"fields": ["trigger_words"]})
+    page = reverse("admin:registry_adapter_change", args=[version.adapter_id])
+    assert site.post(page, admin_form(site, page) | {"name": "Ours"}).status_code == 302
+    assert Adapter.objects.get(pk=version.adapter_id).edited == ["name"]
 
 
 def test_an_edited_base_leaves_a_trace_and_its_versions_follow(site: Client, version: Version) -> None:

@@ -36,7 +36,7 @@ def facts_of(version: Version, inspection: Inspection | None, claims: Iterable[T
         Fact(_("Rank"), detected=_rank(data.get("rank"))),
         Fact(_("Modules"), detected=str(inspection.modules) if inspection else ""),
         Fact(_("Key dialect"), detected=inspection.dialect if inspection else ""),
-        Fact(_("Trigger words"), declared=", ".join(version.trigger_words), detected=_trained_words(data)),
+        _trigger_words(version, data),
         _claimed(_("Rights in the material"), current, ClaimKind.RIGHTS),
     ]
     # Everyone asks for base and license: their silence is worth a line, that of others is not.
@@ -54,8 +54,12 @@ def _base(version: Version, data: dict[str, Any]) -> Fact:
         names = ", ".join(words.family(str(name)) for name in allowed)
         detected = _("One of: %(names)s") % {"names": names}
     declared = version.declared_base
+    decided = version.base_decided.name if version.base_decided else ""
     if version.base_declared is not None and version.base_declared.name != declared:
         declared = f"{declared} → {version.base_declared.name}" if declared else version.base_declared.name
+    if "declared_base" in version.edited:
+        # A person has set it: the author's own word is what the source says.
+        declared, decided = str(version.stated.get("declared_base", "")), decided or declared
     differs = (
         version.base_declared is not None
         and version.detected_family not in ("unknown", version.base_declared.family)
@@ -65,8 +69,21 @@ def _base(version: Version, data: dict[str, Any]) -> Fact:
         _("Base model"),
         declared=declared,
         detected=detected,
-        decided=version.base_decided.name if version.base_decided else "",
+        decided=decided,
         conflict=differs or bool(data.get("base_conflict") and version.base_decided is None),
+    )
+
+
+def _trigger_words(version: Version, data: dict[str, Any]) -> Fact:
+    shown = ", ".join(version.trigger_words)
+    edited = "trigger_words" in version.edited
+    stated = version.stated.get("trigger_words")
+    declared = ", ".join(map(str, stated)) if isinstance(stated, list) else ""
+    return Fact(
+        _("Trigger words"),
+        declared=declared if edited else shown,
+        detected=_trained_words(data),
+        decided=shown if edited else "",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +58,7 @@ class Training:
 def read_training(version: Version, data: Mapping[str, Any]) -> Training:
     """The section for a version whose main file was inspected as `data`; no query."""
     stated = mapping(data.get("training"))
-    words, guesses = _words(version.trigger_words, data.get("trigger_words"))
+    words, guesses = _words(version, data.get("trigger_words"))
     tags = _tags(stated.get("top_tags"))
     distinct = stated.get("distinct_tags")
     return Training(
@@ -70,7 +70,7 @@ def read_training(version: Version, data: Mapping[str, Any]) -> Training:
     )
 
 
-def _words(kept: Sequence[str], found: Any) -> tuple[list[TriggerWord], list[TriggerWord]]:
+def _words(version: Version, found: Any) -> tuple[list[TriggerWord], list[TriggerWord]]:
     """The version's own words with their source, and the others that the file hints at.
 
     A guess never joins the words that an author wrote: a file with 400 tags must not become a prompt of 400
@@ -81,9 +81,13 @@ def _words(kept: Sequence[str], found: Any) -> tuple[list[TriggerWord], list[Tri
         str(each.get("word", "")).strip().casefold(): str(each.get("source", ""))
         for each in reversed(entries)
     }
+    by_hand: set[str] = set()
+    if "trigger_words" in version.edited:
+        stated = {str(word).strip() for word in version.stated.get("trigger_words") or []}
+        by_hand = {word.strip() for word in version.trigger_words} - stated
     words = [
-        TriggerWord(word, training_words.source(sources.get(word.casefold(), "author")))
-        for word in dict.fromkeys(word.strip() for word in kept)
+        TriggerWord(word, training_words.source("by_hand" if word in by_hand else _source(sources, word)))
+        for word in dict.fromkeys(word.strip() for word in version.trigger_words)
         if word
     ]
     have = {word.word.casefold() for word in words}
@@ -93,6 +97,10 @@ def _words(kept: Sequence[str], found: Any) -> tuple[list[TriggerWord], list[Tri
         if (word := str(each.get("word", "")).strip()) and word.casefold() not in have
     }
     return words, list(guesses.values())
+
+
+def _source(sources: Mapping[str, str], word: str) -> str:
+    return sources.get(word.casefold(), "author")
 
 
 def _facts(stated: Mapping[str, Any]) -> list[TrainingFact]:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from catalog.pages.edit_forms import EditForm
 from catalog.pages.forms import chosen_act, stated_facts
 from catalog.pages.gate import page
 from catalog.pages.reading.adapter import AdapterPage, download_of, read_adapter
@@ -25,6 +26,7 @@ from catalog.pages.reading.training import read_training
 from catalog.pages.reading.usage import Usage, usage_of
 from catalog.pages.reading.versions import read_comparison
 from catalog.pages.reading.weights import read_weights
+from catalog.people import is_editor
 from catalog.recommended import Weight, read_recommended, sheet_facts
 from registry.analysis import request_diff
 from registry.licensing import ACTS
@@ -42,10 +44,12 @@ def adapter(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def show_adapter(
-    request: HttpRequest, pk: int, version: int | None
+    request: HttpRequest, pk: int, version: int | None, form: EditForm | None = None
 ) -> HttpResponse:
-    """The page."""
+    """The page; `form`: what an editor gave and cannot be kept, to be corrected."""
     shown = read_adapter(pk, version)
+    if form is None and is_editor(request.user):
+        form = EditForm(shown.adapter, shown.version)
     act = chosen_act(request.GET)
     facts, facts_form = stated_facts(request.GET)
     rights = read_rights(shown.version, facts)
@@ -75,9 +79,10 @@ def show_adapter(
         "comparison": read_comparison(shown.version, compared, facts) if compared else None,
         "terms_history": read_terms_history(shown.version),
         "similar": read_similar(shown.version, act, facts),
+        "edit_form": form,
         "section": "browse",
     }
-    return render(request, "pages/adapter.html", context)
+    return render(request, "pages/adapter.html", context, status=422 if form and form.is_bound else 200)
 
 
 @page

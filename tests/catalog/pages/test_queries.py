@@ -34,8 +34,8 @@ LIMITS = {
     "table": 24,
     # Weights, kin, another version with its file, reading and claims, the history of terms; the names of the
     # bytes here, and what the upstream offers; and the licenses and rules that hold now, for each of the
-    # parts that decide something.
-    "adapter": 38,
+    # parts that decide something. A reviewer also chooses from the bases to correct the one decided.
+    "adapter": 39,
     "sheet": 7,
     # Items, questions with their answers, evidence to cite, bases to choose from, and the credit's stack.
     "review": 40,
