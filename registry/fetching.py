@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -26,6 +28,7 @@ from registry.sources.http import ANY, credentials_for, download, get
 from registry.sources.pictures import LARGEST, check_picture
 from registry.sources.remote_header import web_page
 from registry.sources.save import Saved, StoredFile, StoredSample, save_files
+from registry.sources.transport.partial import folder_error
 from registry.sources.upstream_errors import (
     DownloadRunning,
     DownloadStopped,
@@ -88,10 +91,16 @@ def _fetch(
 
             digests = _download(offer, target, told, should_stop)
             stored, judgment = _verify(offer, target, digests)
-        return _keep(offer, stored, judgment, digests, actor)
-    finally:
-        # There only when all of it came; what is partial has another name and stays.
+        saved = _keep(offer, stored, judgment, digests, actor)
+    except (storage.StorageFull, storage.StorageUnusable):
+        # All of it came, and the next try takes it from here; so it does after a failure of the database.
+        raise
+    except KuraError:
+        # What is partial has another name and stays.
         target.unlink(missing_ok=True)
+        raise
+    target.unlink(missing_ok=True)
+    return saved
 
 
 def note_failure(offer: OfferedFile, error: KuraError) -> None:
@@ -104,11 +113,14 @@ def note_failure(offer: OfferedFile, error: KuraError) -> None:
 
 def fetch_picture(offer: OfferedFile, *, actor: str = "system") -> Saved:
     """Fetch one of the author's pictures and show it with its version. Raises as fetch_offer does."""
-    folder = _folder()
-    path = folder / f"{offer.pk}.picture"
+    # Two workers may be at it at once.
+    path = _folder() / f"{offer.pk}-{uuid4().hex}.picture"
     try:
         answer = get(offer.url, accept=ANY, cap=LARGEST, credentials=credentials_for(offer.url))
-        path.write_bytes(answer.body)
+        try:
+            path.write_bytes(answer.body)
+        except OSError as error:
+            raise folder_error(error, path) from None
         blob = storage.store(path, container=check_picture(path))
         parameters = offer.triage.get("parameters") or {}
         with transaction.atomic():
@@ -124,9 +136,13 @@ def fetch_picture(offer: OfferedFile, *, actor: str = "system") -> Saved:
 
 
 def remove_abandoned(*, older_than: float = _KEPT_DAYS * 24 * 3600) -> int:
-    """Delete what is left of downloads that nobody went on with for so many seconds; how many files."""
+    """Delete what is left of downloads that nobody went on with for so many seconds; how many files.
+
+    Of adapters all, of bases the half-fetched files: the whole ones are what the others go with.
+    """
     removed = 0
-    for path in _folder().iterdir():
+    bases = Path(settings.VAR_DIR) / "bases"
+    for path in (*_folder().iterdir(), *bases.rglob("*.part"), *bases.rglob("*.part.json")):
         with suppress(FileNotFoundError):
             if path.is_file() and time.time() - path.stat().st_mtime > older_than:
                 path.unlink()
@@ -193,7 +209,9 @@ def _held(offer: OfferedFile) -> Iterator[Path]:
 
     The lock ends with the process. Raises DownloadRunning.
     """
-    stated = announced(offer).get("sha256", "")[:12] or "unannounced"
+    # Where no digest is announced, what another address or size stands for is taken for another file.
+    described = hashlib.sha256(f"{offer.size} {offer.url}".encode()).hexdigest()
+    stated = (announced(offer).get("sha256", "") or described)[:12]
     target = _folder() / f"{offer.pk}-{stated}"
     lock = _folder() / f"{offer.pk}.lock"
     with lock.open("wb") as file:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from django.conf import settings as project
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from pytest_django import Settings
 from safetensors.numpy import save
 
@@ -27,7 +27,7 @@ from registry.sources.upstream_errors import DownloadRunning, DownloadStopped
 from registry.weights.digests import digest_file
 from tests.registry.remote_source import Shelf, Upstream, offered, version
 from tests.registry.weight_files import write_lora
-from tests.upstreams.faults import Drip
+from tests.upstreams.faults import Drip, Reply
 
 pytestmark = [
     pytest.mark.database,
@@ -169,6 +169,54 @@ def test_what_came_whole_before_a_crash_is_not_fetched_again(
     assert File.objects.get().blob_id == digest
     assert shelf.requests == []
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [storage.StorageFull("No space is left."), OperationalError("gone")])
+def test_what_came_is_not_fetched_again_when_it_could_not_be_kept(
+    shelf: Shelf, large: bytes, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    offer = listed(shelf, large)
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr("registry.fetching.save_files", fail)
+        with pytest.raises(type(failure)):
+            fetch_offer(offer)
+    fetch_offer(OfferedFile.objects.get())
+    assert File.objects.get().blob_id == hashlib.sha256(large).hexdigest()
+    assert len(shelf.requests) == 1
+
+
+def test_another_file_without_a_digest_is_not_taken_for_the_one_that_came_before(
+    shelf: Shelf, large: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = listed(shelf, large)
+    OfferedFile.objects.update(hashes={}, size=None)
+    offer.refresh_from_db()
+    with monkeypatch.context() as patch:
+        patch.setattr("registry.fetching.container_of", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fetch_offer(offer)
+    other = large[:-2] + b"\0\0"
+    shelf.plan(lambda request, reply: Reply.of_file(other, '"other"'), times=None)
+    OfferedFile.objects.update(url=f"{offer.url}?revision=2")
+    fetch_offer(OfferedFile.objects.get())
+    assert File.objects.get().blob_id == hashlib.sha256(other).hexdigest()
+
+
+def test_half_fetched_files_of_bases_are_tidied_away_and_whole_ones_stay(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.VAR_DIR = tmp_path / "var"
+    folder = tmp_path / "var" / "bases" / "sdxl" / "commit" / "unet"
+    folder.mkdir(parents=True)
+    for name in ("a.safetensors", "b.safetensors.part", "b.safetensors.part.json"):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - 8 * 86400,) * 2)
+    assert remove_abandoned() == 2
+    assert [path.name for path in folder.iterdir()] == ["a.safetensors"]
 
 
 def test_downloads_that_nobody_went_on_with_are_tidied_away(settings: Settings, tmp_path: Path) -> None:
