@@ -6,10 +6,19 @@ from registry.errors import KuraError
 
 
 class SheetRefused(KuraError):
-    """The adapter cannot be shown on this base: nothing was rendered and nothing will be by trying again."""
+    """The adapter cannot be shown on this base: nothing was rendered and nothing will be by trying again.
+
+    `misfits` of the file's `modules` have no place in the base or another shape there; 0 where not counted.
+    """
 
     code = "sheet_refused"
     next_step = "Look at the reason; the file can be kept and offered all the same."
+
+    def __init__(
+        self, message: str, *, next_step: str | None = None, misfits: int = 0, modules: int = 0
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.misfits, self.modules = misfits, modules
 
 
 class WrongBase(SheetRefused):

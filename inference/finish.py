@@ -10,11 +10,14 @@ from django.utils import timezone
 
 from inference.cells import Pixels, read_pixels, sampling_inputs
 from inference.contact_sheet import Heading, compose
+from inference.errors import SheetRefused
 from inference.metrics import EDITION, PRELIMINARY, Finding, Head, Shot, compare, find_by_recipe
+from inference.metrics.findings import wrong_base
 from inference.metrics.pictures import Measured
 from inference.models import Sheet, SheetCell, SheetState
 from inference.recipes import Role, SheetPlan
-from inference.services import record_check
+from inference.services import mark_refused, record_check
+from registry.errors import KuraError
 from registry.storage import store_bytes
 
 MANIFEST_SCHEMA = 1
@@ -48,6 +51,13 @@ def finish_sheet(
         sheet.findings = [finding.as_dict() for finding in findings]
         sheet.save()
         record_check(sheet.version)
+
+
+def refuse_sheet(sheet: Sheet, refusal: KuraError) -> None:
+    """Mark the sheet refused; a file that does not fit the base gets its finding, with the numbers."""
+    counted = refusal if isinstance(refusal, SheetRefused) else SheetRefused("")
+    found = wrong_base(refusal.code, refusal.message, misfits=counted.misfits, modules=counted.modules)
+    mark_refused(sheet, refusal.code, refusal.message, [finding.as_dict() for finding in found])
 
 
 def _shots(plan: SheetPlan, places: list[SheetCell], pixels: Mapping[tuple[int, int], Pixels]) -> list[Shot]:

@@ -29,7 +29,7 @@ from inference.cells import (
     stored_cells,
 )
 from inference.errors import BrokenBase, OutOfMemory, RestoreFailed, SheetRefused
-from inference.finish import finish_sheet
+from inference.finish import finish_sheet, refuse_sheet
 from inference.models import Cell, Sheet, SheetState
 from inference.recipes import Batch, Role, SheetPlan, plan_from_dict
 from inference.services import mark_failed
@@ -77,7 +77,7 @@ def render_sheet(
     try:
         _SheetRun(run, progress, should_stop).go()
     except (SheetRefused, WeightsError) as error:
-        mark_failed(sheet, error.code, error.message, refused=True)
+        refuse_sheet(sheet, error)
         raise
     except KuraError as error:
         if error.permanent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -139,11 +140,19 @@ def find_base(name: str) -> BaseModel:
     return found
 
 
-def mark_failed(sheet: Sheet, code: str, message: str, *, refused: bool = False) -> None:
+def mark_failed(sheet: Sheet, code: str, message: str) -> None:
     """Record why a sheet came to nothing, and tell vetting."""
-    sheet.state = SheetState.REFUSED if refused else SheetState.FAILED
+    sheet.state = SheetState.FAILED
     sheet.code, sheet.message, sheet.finished = code, message, timezone.now()
     sheet.save(update_fields=["state", "code", "message", "finished"])
+    record_check(sheet.version)
+
+
+def mark_refused(sheet: Sheet, code: str, message: str, findings: list[dict[str, Any]]) -> None:
+    """Record that the adapter is not shown on this base, with what that tells, and tell vetting."""
+    sheet.state, sheet.finished = SheetState.REFUSED, timezone.now()
+    sheet.code, sheet.message, sheet.findings = code, message, findings
+    sheet.save(update_fields=["state", "code", "message", "findings", "finished"])
     record_check(sheet.version)
 
 
@@ -207,6 +216,7 @@ def _plan_anew(sheet: Sheet, content: Content, folder_digest: str, refusal: Shee
     sheet.plan, sheet.base_digest, sheet.cells_total = plan.as_dict(), folder_digest, plan.cells
     sheet.state = SheetState.WAITING if refusal is None else SheetState.REFUSED
     sheet.code, sheet.message = (refusal.code, refusal.message) if refusal else ("", "")
+    sheet.findings = []
     sheet.finished = None if refusal is None else timezone.now()
     sheet.save()
     # Places of an earlier plan would show pictures of other prompts.

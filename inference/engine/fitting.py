@@ -144,13 +144,21 @@ def fit(modules: Mapping[str, ModuleTensors], base: Modules, family: str) -> Fit
         targets.append(target)
     if misfits:
         raise WrongBase(
-            f"{len(misfits)} of {len(modules)} modules have other shapes than the base: {misfits[0]}."
+            f"{len(misfits)} of {len(modules)} modules have other shapes than the base: {misfits[0]}.",
+            misfits=len(misfits) + len(missing),
+            modules=len(modules),
         )
     if not targets:
-        raise NothingMatched(f"None of the adapter's {len(modules)} modules exists in the base.")
+        raise NothingMatched(
+            f"None of the adapter's {len(modules)} modules exists in the base.",
+            misfits=len(modules),
+            modules=len(modules),
+        )
     if missing:
         raise UnmatchedModules(
-            f"{len(missing)} of {len(modules)} modules do not exist in the base, first {missing[0]}."
+            f"{len(missing)} of {len(modules)} modules do not exist in the base, first {missing[0]}.",
+            misfits=len(missing),
+            modules=len(modules),
         )
     _check_finite(targets)
     return FittedAdapter(tuple(targets))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from PIL import Image
+from safetensors.numpy import load, save
 
 from inference import warm_bases
 from inference.contact_sheet import read_manifest
@@ -246,3 +247,15 @@ def test_the_command_refuses_an_adapter_of_another_family(tiny_base: Path) -> No
         call_command("render", str(version.pk), "--base", "TOYBOX-V1")
     sheet = Sheet.objects.get()
     assert (sheet.state, sheet.code) == (SheetState.REFUSED, "wrong_base")
+
+
+def test_a_file_that_does_not_fit_says_how_many_of_its_modules(tiny_base: Path) -> None:
+    make_base(tiny_base)
+    tensors = load(kohya_lora())
+    name = next(key for key in tensors if key.endswith("attn2_to_k.lora_down.weight"))
+    version = make_version(save(tensors | {name: np.zeros((2, 24), dtype=np.float32)}))
+    with pytest.raises(WrongBase):
+        call_command("render", str(version.pk))
+    (finding,) = Sheet.objects.get().findings
+    assert finding["code"] == "wrong_base"
+    assert finding["numbers"] == {"misfits": 1.0, "modules": 4.0}
