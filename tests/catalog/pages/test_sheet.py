@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from django.test import Client
 
@@ -88,3 +90,47 @@ def test_the_strip_opens_with_the_typical_row_that_has_the_trigger_words(version
     strip = read_grid(sheet).strip(rows=2)
     assert [pictures[0].row for pictures in strip] == [4, 2]
     assert {picture.role for pictures in strip for picture in pictures} == {"base", "adapter"}
+
+
+def test_a_growing_sheet_asks_for_what_has_come_and_gets_nothing_when_nothing_has(
+    client: Client, version: Version
+) -> None:
+    sheet = version.sheets.get()
+    sheet.places.filter(row__gte=3).delete()
+    Sheet.objects.filter(pk=sheet.pk).update(state=SheetState.RENDERING)
+    page = client.get(f"/sheets/{sheet.pk}/").content.decode()
+    address = html.unescape(page.split('hx-get="')[1].split('"')[0])
+    assert client.get(address, headers={"HX-Request": "true"}).status_code == 204
+    sheet.places.filter(row=2).delete()
+    part = client.get(address, headers={"HX-Request": "true"}).content.decode()
+    assert part.count("data-cell id=") == 12 and "12 of 48 pictures" in part
+    assert "<html" not in part
+
+
+def test_a_page_that_watched_a_sheet_to_its_end_loads_anew_and_then_asks_no_more(
+    client: Client, version: Version
+) -> None:
+    sheet = version.sheets.get()
+    answer = client.get(f"/sheets/{sheet.pk}/?shown=40&state=rendering", headers={"HX-Request": "true"})
+    assert answer.headers["HX-Refresh"] == "true"
+    assert "hx-get" not in client.get(f"/sheets/{sheet.pk}/").content.decode().split("<main")[1]
+
+
+def test_a_sheet_says_how_memory_was_saved_and_how_it_compared_when_rendered_again(
+    client: Client, version: Version
+) -> None:
+    sheet = version.sheets.get()
+    before = client.get(f"/sheets/{sheet.pk}/").content.decode()
+    assert "Memory did not suffice" not in before and "Rendered again" not in before
+    layout = {"at_once": 2, "slice_vae": True, "offload": True}
+    sheet.fallbacks = [{"layout": layout, "pictures": 4, "reason": "CUDA out of memory."}]
+    sheet.reproduction = {
+        "verdict": "close", "as_expected": True, "equal": 40, "cells": 48,
+        "compared": "2026-11-26T10:00:00+00:00",
+    }  # fmt: skip
+    sheet.save()
+    page = client.get(f"/sheets/{sheet.pk}/").content.decode()
+    assert "2 pictures were rendered at a time" in page
+    assert "waited outside of the device" in page
+    assert "40 of 48 pictures are equal to the last bit" in page
+    assert "as close as another device" in page
