@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 
 from catalog.api.authentication import BearerAuthentication
 from catalog.api.problems import MEDIA_TYPE, exception_handler
@@ -60,7 +61,9 @@ def sample(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
     try:
-        known = request.user.is_authenticated or BearerAuthentication().authenticate(request) is not None
+        known = (
+            request.user.is_authenticated or BearerAuthentication().authenticate(Request(request)) is not None
+        )
     except AuthenticationFailed as error:
         return _refused(error)
     if settings.REQUIRE_LOGIN and not known:

@@ -163,12 +163,12 @@ class _SheetRun:
             self._check_base(batch, [rows[cell.key] for cell in cells])
         control = self._check_control(batches, rows)
         recipe = self._plan.recipe
-        batch = {"prompts": recipe.batch_prompts, "seeds": len(recipe.seeds), "cells": recipe.batch_size}
+        shape = {"prompts": recipe.batch_prompts, "seeds": len(recipe.seeds), "cells": recipe.batch_size}
         finish_sheet(
             self._sheet,
             self._plan,
             environment=self._engine.environment,
-            layout=batch | layout.as_dict(),
+            layout=shape | layout.as_dict(),
             control=control,
         )
 

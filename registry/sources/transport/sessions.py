@@ -82,7 +82,7 @@ class _Plain(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         return _in_time(self, super().getresponse)
 
 
@@ -92,7 +92,7 @@ class _Secure(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         return _in_time(self, super().getresponse)
 
 
