@@ -40,7 +40,7 @@ function open(table, stage, help) {
   function fill() {
     const row = rows[at.row];
     const link = row[at.cell];
-    const base = row.find((other) => other.dataset.role === "base") ?? row[0];
+    const base = row.find((other) => other.id === link.dataset.twin) ?? row[0];
     compare.show(picture(base), picture(link));
     for (const node of stage.querySelectorAll("[data-show]")) node.textContent = link.dataset[node.dataset.show] || "–";
     stage.querySelector("[data-copy-cell]").dataset.copy = link.dataset.parameters;
@@ -73,10 +73,15 @@ function open(table, stage, help) {
     if (onLadder) ladder.querySelector("[aria-checked=true]").focus();
   }
 
+  // The base against itself shows nothing: take the last cell that is compared with it, the strongest.
+  function beside(row, base) {
+    const last = row.findLastIndex((other) => other.dataset.role !== "base" && other.dataset.twin === row[base].id);
+    return last < 0 ? base : last;
+  }
+
   function compareAt(row, cell) {
     at.row = row;
-    // The base against itself shows nothing: take the strongest cell beside it.
-    at.cell = rows[row][cell].dataset.role === "base" ? rows[row].length - 1 : cell;
+    at.cell = rows[row][cell].dataset.role === "base" ? beside(rows[row], cell) : cell;
     compare.resetView();
     fill();
     if (!stage.open) stage.showModal();

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from catalog.pages.finding_words import finding_sentence
+from catalog.pages.reading.heads import Head, Span, column_label, read_heads, spans
 from inference.models import Sheet, SheetCell
 
 # A recipe has few rows and columns; a broken one must not fill the page.
@@ -18,11 +17,17 @@ MOST_PLACES = 600
 SMALL_PICTURE = 200
 # The weight that cards, the effect figure and copied lines use where the recipe has it.
 USUAL_WEIGHT = 0.8
+# More pictures than this in one row of the adapter page are too small to see anything.
+MOST_IN_STRIP = 8
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One cell at its place. `weight` is None for the base; `parameters` is what makes it again."""
+    """One cell at its place. `weight` is None for the base; `parameters` is what makes it again.
+
+    `twin` is the column that it is compared with, `name` its column in words, `own` whether the sheet's own
+    adapter is the first one in it.
+    """
 
     key: str
     row: int
@@ -34,11 +39,14 @@ class Picture:
     pixel: bool
     effect: float | None = None
     parameters: str = ""
+    twin: int = 0
+    name: str = ""
+    own: bool = True
 
     @property
     def label(self) -> str:
-        """What stands at the head of its column."""
-        return column_label(self.role, self.weight)
+        """Its column in words that stand alone."""
+        return self.name or column_label(self.role, self.weight)
 
     @property
     def alt(self) -> str:
@@ -50,6 +58,11 @@ class Picture:
         """Its id on the sheet's page, so that one cell can be linked to."""
         return f"cell-{self.row}-{self.column}"
 
+    @property
+    def partner(self) -> str:
+        """The id of the picture that it is compared with."""
+        return f"cell-{self.row}-{self.twin}"
+
 
 @dataclass(frozen=True)
 class GridRow:
@@ -60,6 +73,12 @@ class GridRow:
     seed: str
     triggered: bool
     pictures: list[Picture | None]
+    heads: list[Head] = field(default_factory=list)
+
+    @property
+    def places(self) -> list[tuple[Head, Picture | None]]:
+        """Each picture with the head of its column."""
+        return list(zip(self.heads, self.pictures, strict=True))
 
     @property
     def effect(self) -> float:
@@ -72,8 +91,18 @@ class Grid:
     """A whole sheet: the heads of its columns and its rows."""
 
     sheet: Sheet
-    columns: list[str]
+    heads: list[Head]
     rows: list[GridRow]
+
+    @property
+    def columns(self) -> list[str]:
+        """The labels of its columns."""
+        return [head.label for head in self.heads]
+
+    @property
+    def groups(self) -> list[Span]:
+        """The headings over its columns, none where they are weights only."""
+        return spans(self.heads)
 
     @property
     def done(self) -> int:
@@ -81,16 +110,17 @@ class Grid:
         return sum(picture is not None for row in self.rows for picture in row.pictures)
 
     def strip(self, rows: int = 1) -> list[list[Picture]]:
-        """Typical rows of different prompts, the control left out: what the adapter page opens with.
+        """Typical rows of different prompts: the base and what is compared with it, the control left out.
 
-        One with the trigger words comes first; a small screen shows no other.
+        The adapter page opens with them. One with the trigger words comes first; a small screen shows no
+        other.
         """
         middle = _median(row.effect for row in self.rows)
         order: dict[str, GridRow] = {}
         for row in sorted(self.rows, key=lambda row: abs(row.effect - middle)):
             order.setdefault(row.prompt, row)
         return [
-            [p for p in row.pictures if p is not None and p.role != "control"]
+            _strip(row)
             for row in sorted(list(order.values())[:rows], key=lambda row: (not row.triggered, row.number))
         ]
 
@@ -129,70 +159,72 @@ class _Plan:
     def row(self, number: int) -> dict[str, Any]:
         return self.rows[number] if number < len(self.rows) else {}
 
-    def weight(self, column: int) -> float | None:
-        value = self.columns[column].get("weight") if column < len(self.columns) else None
-        return float(value) if isinstance(value, (int, float)) else None
+    def heads(self, roles: dict[int, str]) -> dict[int, Head]:
+        known = {number: str(column.get("role", "")) for number, column in enumerate(self.columns)}
+        return {head.number: head for head in read_heads(self.columns, roles | known)}
 
-    def picture(self, place: SheetCell) -> Picture:
-        row, weight = self.row(place.row), self.weight(place.column)
+    def picture(self, place: SheetCell, head: Head, parameters: str = "") -> Picture:
+        row = self.row(place.row)
         width = self.recipe.get("width")
         return Picture(
             key=place.cell_id,
             row=place.row,
             column=place.column,
             role=place.role,
-            weight=weight,
+            weight=head.weight,
             prompt=str(row.get("text", "")),
-            seed=str(row.get("seed", "")),
+            seed=_seed(row, head),
             pixel=isinstance(width, int) and width < SMALL_PICTURE,
             effect=_number(place.metrics, "effect"),
-            parameters=self._parameters(row, weight),
+            parameters=parameters or self._parameters(row, head),
+            twin=head.twin,
+            name=head.name,
+            own=head.own,
         )
 
-    def _parameters(self, row: dict[str, Any], weight: float | None) -> str:
-        """The parameters in the order generation tools print them; only what the plan really holds."""
-        recipe = self.recipe
+    def _parameters(self, row: dict[str, Any], head: Head) -> str:
+        """The parameters while the sheet grows and has no manifest yet; only what the plan really holds."""
+        recipe = self.recipe | {name: value for name, value in head.override.items() if name != "seed"}
+        negative = recipe.get("negative")
         told = [f"{name}: {recipe[name]}" for name in ("steps", "sampler", "cfg") if name in recipe]
         if "seed" in row:
-            told.append(f"seed: {row['seed']}")
+            told.append(f"seed: {_seed(row, head)}")
         if "width" in recipe and "height" in recipe:
             told.append(f"size: {recipe['width']}x{recipe['height']}")
-        if weight is not None:
-            told.append(f"adapter weight: {weight:g}")
-        return "\n".join(part for part in (str(row.get("text", "")), ", ".join(told)) if part)
-
-
-def column_label(role: str, weight: float | None) -> str:
-    """Base, Control, 0.4: weights always with a leading zero and one decimal at least."""
-    if role == "base":
-        return _("Base")
-    if role == "control":
-        return _("Control 0")
-    if weight is None:
-        return "?"
-    short = f"{weight:g}"
-    return short if "." in short else f"{short}.0"
+        if recipe.get("clip_skip", 1) != 1:
+            told.append(f"clip skip: {recipe['clip_skip']}")
+        if isinstance(second := recipe.get("hires"), dict):
+            told.append(
+                f"second pass: {second['scale']:g}x, {second['steps']} steps at {second['strength']:g}"
+            )
+        if head.weight is not None:
+            told.append(f"adapter weight: {head.weights or f'{head.weight:g}'}")
+        lines = str(row.get("text", "")), f"Negative prompt: {negative}" if negative else "", ", ".join(told)
+        return "\n".join(line for line in lines if line)
 
 
 def read_grid(sheet: Sheet) -> Grid:
     """All pictures of one sheet in one query; a sheet that still grows has gaps."""
     plan = _Plan.of(sheet)
+    places = list(SheetCell.objects.filter(sheet=sheet).order_by("row", "column")[:MOST_PLACES])
+    heads = plan.heads({place.column: place.role for place in places})
+    told = _told_parameters(sheet)
     found: dict[int, dict[int, Picture]] = defaultdict(dict)
-    roles = {number: str(column.get("role", "")) for number, column in enumerate(plan.columns)}
-    for place in SheetCell.objects.filter(sheet=sheet).order_by("row", "column")[:MOST_PLACES]:
-        found[place.row][place.column] = plan.picture(place)
-        roles.setdefault(place.column, place.role)
+    for place in places:
+        parameters = told.get((place.row, place.column), "")
+        found[place.row][place.column] = plan.picture(place, heads[place.column], parameters)
     numbers = sorted({*range(len(plan.rows)), *found}) if found else []
     return Grid(
         sheet=sheet,
-        columns=[column_label(roles[column], plan.weight(column)) for column in sorted(roles)],
+        heads=list(heads.values()),
         rows=[
             GridRow(
                 number=number,
                 prompt=str(plan.row(number).get("text", "")),
                 seed=str(plan.row(number).get("seed", "")),
                 triggered=bool(plan.row(number).get("triggered")),
-                pictures=[found[number].get(column) for column in sorted(roles)],
+                pictures=[found[number].get(column) for column in heads],
+                heads=list(heads.values()),
             )
             for number in numbers
         ],
@@ -209,9 +241,15 @@ def read_pairs(sheets: Iterable[Sheet]) -> dict[int, Pair]:
     if not plans:
         return {}
     places = SheetCell.objects.filter(sheet_id__in=plans, role__in=["base", "adapter"])
+    listed = list(places.order_by("sheet_id", "row", "column")[: MOST_PLACES * len(plans)])
+    roles: dict[int, dict[int, str]] = defaultdict(dict)
+    for place in listed:
+        roles[place.sheet_id][place.column] = place.role
+    heads = {sheet_id: plans[sheet_id].heads(columns) for sheet_id, columns in roles.items()}
     found: dict[int, dict[int, list[Picture]]] = defaultdict(lambda: defaultdict(list))
-    for place in places.order_by("sheet_id", "row", "column")[: MOST_PLACES * len(plans)]:
-        found[place.sheet_id][place.row].append(plans[place.sheet_id].picture(place))
+    for place in listed:
+        picture = plans[place.sheet_id].picture(place, heads[place.sheet_id][place.column])
+        found[place.sheet_id][place.row].append(picture)
     pairs = {}
     for sheet_id, rows in found.items():
         plan = plans[sheet_id]
@@ -254,10 +292,36 @@ def _finding(raw: dict[str, Any]) -> Finding:
 
 def _pair(pictures: list[Picture]) -> Pair | None:
     base = next((picture for picture in pictures if picture.role == "base"), None)
-    strong = [picture for picture in pictures if picture.role == "adapter"]
-    if base is None or not strong:
+    if base is None:
+        return None
+    # Of this adapter and sampled as the base is: the earlier version or another sampler would tell of itself.
+    beside = [p for p in pictures if p.role == "adapter" and p.twin == base.column]
+    strong = [picture for picture in beside if picture.own] or beside
+    if not strong:
         return None
     return Pair(base, min(strong, key=lambda picture: abs((picture.weight or 0.0) - USUAL_WEIGHT)))
+
+
+def _strip(row: GridRow) -> list[Picture]:
+    """The base and the pictures that are compared with it, each once."""
+    pictures = [picture for picture in row.pictures if picture is not None and picture.role != "control"]
+    first = next((picture.column for picture in pictures if picture.role == "base"), 0)
+    once = {picture.key: picture for picture in reversed(pictures) if picture.twin == first}
+    return sorted(once.values(), key=lambda picture: picture.column)[:MOST_IN_STRIP]
+
+
+def _seed(row: dict[str, Any], head: Head) -> str:
+    """The seed of a cell: its row's, with what its column adds."""
+    seed, added = row.get("seed", ""), head.override.get("seed", 0)
+    return str(seed + added if isinstance(seed, int) and isinstance(added, int) else seed)
+
+
+def _told_parameters(sheet: Sheet) -> dict[tuple[int, int], str]:
+    """(row, column) -> the parameters that the manifest of a finished sheet tells."""
+    cells = sheet.manifest.get("cells") if isinstance(sheet.manifest, dict) else None
+    return {
+        (cell["row"], cell["column"]): str(cell["parameters"]) for cell in cells or () if "parameters" in cell
+    }
 
 
 def _number(values: Any, name: str) -> float | None:

@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 
 import pytest
 from django.test import Client
 
-from catalog.pages.reading.grid import column_label, read_grid, read_pairs
+from catalog.pages.reading.grid import Grid, read_grid, read_pairs
+from catalog.pages.reading.heads import column_label
 from catalog.recommended import read_recommended
-from inference.models import Sheet, SheetState
+from inference.models import Cell, Sheet, SheetCell, SheetState
+from inference.recipes import Role, SheetPlan, Shown, Trigger, get_recipe
 from registry.models import Version
 
 pytestmark = pytest.mark.database
+
+MOMO = Trigger("momo", names_subject=True)
+STACK = (
+    Shown("a" * 64, "Momo", "character", trigger=MOMO, negative="blurry"),
+    Shown("b" * 64, "Ink", "style", 0.6, Trigger("ink")),
+    Shown("c" * 64, "Hat", "clothing"),
+)
+
+
+def render(version: Version, name: str) -> Sheet:
+    """The version's sheet as if it were of this recipe: one picture at every place of the plan."""
+    sheet = version.sheets.get()
+    recipe = get_recipe(name, "toybox")
+    plan = SheetPlan(recipe, MOMO, STACK[: recipe.adapters[1]])
+    image = Cell.objects.filter(places__sheet=sheet)[:1].get().image
+    sheet.places.all().delete()
+    spots = [(row, column) for row in range(len(plan.rows)) for column in range(len(plan.columns))]
+    cells = {}
+    for row, column in spots:
+        # Columns that apply the same have the same cells.
+        head = plan.columns[column]
+        key = hashlib.sha256(f"{row} {head.role} {head.slots} {head.override}".encode()).hexdigest()
+        cells[row, column] = Cell(key=key, inputs={}, image=image)
+    Cell.objects.bulk_create({cell.key: cell for cell in cells.values()}.values())
+    SheetCell.objects.bulk_create(
+        SheetCell(
+            sheet=sheet,
+            cell_id=cells[row, column].key,
+            row=row,
+            column=column,
+            role=str(plan.columns[column].role),
+            metrics={},
+        )
+        for row, column in spots
+    )
+    Sheet.objects.filter(pk=sheet.pk).update(plan=plan.as_dict(), recipe=name, cells_total=plan.cells)
+    return Sheet.objects.get(pk=sheet.pk)
+
+
+def names(grid: Grid) -> list[str]:
+    """The columns in words that stand alone."""
+    return [head.name for head in grid.heads]
 
 
 def test_the_table_has_all_prompts_and_weights(client: Client, version: Version) -> None:
@@ -134,3 +179,94 @@ def test_a_sheet_says_how_memory_was_saved_and_how_it_compared_when_rendered_aga
     assert "waited outside of the device" in page
     assert "40 of 48 pictures are equal to the last bit" in page
     assert "as close as another device" in page
+
+
+def test_columns_of_weights_alone_have_one_line_of_heads(client: Client, version: Version) -> None:
+    page = client.get(f"/sheets/{version.sheets.get().pk}/").content.decode()
+    assert "colgroup" not in page
+    assert "is-opening" not in page
+    assert "sheet.css" not in page
+
+
+def test_a_tuning_sheet_says_over_its_columns_which_value_changes(client: Client, version: Version) -> None:
+    sheet = render(version, "tuning")
+    page = client.get(f"/sheets/{sheet.pk}/")
+    groups = page.context["grid"].groups
+    assert [group.name for group in groups] == ["", "Weight", "Sampler", "Guidance (CFG)", "Steps", "Seed"]
+    assert sum(group.width for group in groups) == len(sheet.plan["columns"])
+    text = page.content.decode()
+    assert '<th scope="colgroup" colspan="5" class="is-opening"><span>Steps</span></th>' in text
+    assert text.count("at weight 0.8") == 12
+
+
+def test_a_column_has_a_name_that_stands_alone(version: Version) -> None:
+    tuning = names(read_grid(render(version, "tuning")))
+    assert tuning[:6] == ["Base", "Control 0", "0.4", "0.6", "0.8", "1.0"]
+    assert tuning[-5:] == ["Seed: +0", "Base · Seed: +101", "Seed: +101", "Base · Seed: +202", "Seed: +202"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "last"),
+    [
+        ("stack", ["character", "style", "clothing", "character + style", "character + clothing",
+                   "style + clothing", "All together"]),
+        ("version", ["Earlier version: 1.0", "This version: 0.6", "This version: 0.8", "This version: 1.0"]),
+        ("negative", ["Negative prompt: none", "Base · Negative prompt: the author's",
+                      "Negative prompt: the author's"]),
+    ],
+)  # fmt: skip
+def test_other_recipes_name_their_columns_by_what_they_apply(
+    version: Version, recipe: str, last: list[str]
+) -> None:
+    assert names(read_grid(render(version, recipe)))[-len(last) :] == last
+
+
+@pytest.mark.parametrize("recipe", ["tuning", "version", "negative", "hires", "stack", "blocks"])
+def test_every_picture_is_compared_with_the_base_that_is_sampled_alike(
+    client: Client, version: Version, recipe: str
+) -> None:
+    sheet = render(version, recipe)
+    columns = sheet.plan["columns"]
+    page = client.get(f"/sheets/{sheet.pk}/").content.decode()
+    for number, column in enumerate(columns):
+        cell = page.split(f'data-cell id="cell-1-{number}"')[1].split(">")[0]
+        partner = int(cell.split('data-twin="cell-1-')[1].split('"')[0])
+        assert columns[partner]["role"] == Role.BASE
+        assert columns[partner]["override"] == column["override"]
+
+
+def test_the_parameters_of_a_growing_sheet_are_those_of_each_column(version: Version) -> None:
+    grid = read_grid(render(version, "tuning"))
+    by_name = {picture.name: picture for picture in grid.rows[0].pictures if picture is not None}
+    assert "sampler: euler_a" in by_name["Sampler: euler_a"].parameters
+    assert "steps: 10," in by_name["Base · Steps: 10"].parameters
+    assert "adapter weight" not in by_name["Base · Steps: 10"].parameters
+    assert "seed: 112," in by_name["Seed: +101"].parameters
+    assert by_name["Seed: +101"].seed == "112"
+
+
+def test_the_parameters_of_a_finished_sheet_are_those_of_its_manifest(version: Version) -> None:
+    sheet = version.sheets.get()
+    sheet.manifest = {"cells": [{"row": 0, "column": 2, "parameters": "a cat\nSteps: 16"}]}
+    pictures = read_grid(sheet).rows[0].pictures
+    assert pictures[2] is not None
+    assert pictures[2].parameters == "a cat\nSteps: 16"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shown"),
+    [("tuning", 5), ("stack", 8), ("version", 4), ("blocks", 8), ("negative", 2), ("hires", 2)],
+)
+def test_the_strip_has_few_pictures_and_only_such_as_its_base_tells_of(
+    version: Version, recipe: str, shown: int
+) -> None:
+    strip = read_grid(render(version, recipe)).strip()[0]
+    assert len(strip) == shown
+    assert {picture.twin for picture in strip} == {0}
+
+
+def test_a_card_shows_the_version_itself_beside_the_plain_base(version: Version) -> None:
+    sheet = render(version, "version")
+    pair = read_pairs([sheet])[sheet.pk]
+    assert pair.base.label == "Base"
+    assert pair.strong.label == "This version: 0.8"
