@@ -11,6 +11,7 @@ from django.utils import timezone
 from inference.cells import Pixels, read_pixels, sampling_inputs
 from inference.contact_sheet import Heading, compose
 from inference.errors import SheetRefused
+from inference.exports import a1111_parameters, facts_of
 from inference.metrics import EDITION, PRELIMINARY, Finding, Head, Shot, compare, find_by_recipe
 from inference.metrics.findings import wrong_base
 from inference.metrics.pictures import Measured
@@ -127,6 +128,7 @@ def _manifest(
                 "weight": columns[place.column].weight,
                 "key": place.cell_id,
                 "sha256": place.cell.image_id,
+                "parameters": a1111_parameters(facts_of(place)),
             }
             for place in places
         ],

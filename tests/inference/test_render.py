@@ -97,6 +97,9 @@ def test_the_picture_carries_the_manifest_and_the_manifest_names_every_cell(vers
     assert manifest is not None
     assert json.loads(manifest) == sheet.manifest
     assert len(sheet.manifest["cells"]) == 48
+    for cell in sheet.manifest["cells"]:
+        assert ("<lora:" in cell["parameters"]) is (cell["role"] == "adapter")
+        assert f"Seed: {sheet.plan['rows'][cell['row']]['seed']}," in cell["parameters"]
     assert sheet.manifest["adapter"]["sha256"] == sheet.blob_id
     assert sheet.manifest["environment"]["dtype"] == "float32"
     with Image.open(io.BytesIO(png)) as image:
