@@ -24,6 +24,7 @@ from registry.models import (
 )
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
+from registry.sources.save_new import save_new
 from registry.sources.upstream_errors import RateLimited, UnexpectedAnswer, UpstreamUnavailable
 from registry.sync import clients, keeping, terms_reread
 from registry.sync.clients import Client
@@ -182,7 +183,7 @@ def test_a_database_that_breaks_off_leaves_a_run_that_goes_on_where_it_was(
     shelf: Shelf, following: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(shelf, 25)
-    kept = keeping.save_new
+    kept = save_new
     calls: list[int] = []
 
     def breaks(*arguments: Any, **named: Any) -> Any:
