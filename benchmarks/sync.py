@@ -81,7 +81,7 @@ def measured(models: int) -> list[Row]:
 
 
 def _second(first: float, second: float, size: str) -> Row:
-    """The second run beside the first; of fewer versions, the start of the process is most of it: no target."""
+    """The second run beside the first; of fewer versions it is mostly the start of the process: no target."""
     if not size:
         return at_most_times("seconds_second", second, "s", against=first, target=0.05)
     return Row(f"seconds_second{size}", second, "s", first, second / first)
