@@ -223,14 +223,19 @@ def _facts(file: RemoteFile) -> dict[str, Any]:
         "key": line(file.key, 500),
         "name": line(file.name, 300) or "unnamed",
         "url": line(file.url, 2000),
-        "size": file.size,
-        "about": file.about,
+        "size": _believable(file.size),
+        "about": _believable(file.about),
         "hashes": json_value(hashes),
         "role": line(file.role, 60) or WEIGHTS,
         "primary": file.primary,
         "requires": line(file.requires, 20),
         "format": line(file.format, 40),
     }
+
+
+def _believable(size: int | None) -> int | None:
+    """The size, unless it is one that no file has and no column holds."""
+    return size if size is not None and 0 <= size < 10**18 else None
 
 
 def _other_bytes(offer: OfferedFile, facts: Mapping[str, Any]) -> bool:

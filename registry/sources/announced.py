@@ -22,8 +22,12 @@ LENGTHS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 # AutoV1 covers 64 KiB of the file and is the same for many: it neither proves nor refutes anything.
 _JUDGES: Final = tuple(kind for kind in LENGTHS if kind != "autov1")
-# SHA256 of no bytes at all: what a tool announces that hashed nothing.
-_NOTHING: Final = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"
+# Digests of no bytes at all: what a tool announces that hashed nothing.
+_NOTHING: Final = (
+    "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+    "AF1349B9F5F9A1A6A0404DEA36DCC9499BCB25C9ADC112B7CC9A93CAE41F3262",
+    "00000000",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,13 @@ class Judgment:
 def read_hashes(hashes: Mapping[str, object]) -> dict[str, str]:
     """The digests by kind in lower case, as upper-case digits, however they are spelled.
 
-    What is no digest at all (empty, another length, the SHA256 of nothing) is left out: it announces nothing.
+    What is no digest at all (empty, another length, the digest of nothing) is left out: it announces nothing.
     """
     found: dict[str, str] = {}
     for name, value in hashes.items():
         kind = re.sub(r"[^a-z0-9]", "", str(name).lower())
         digits = _digits(value)
-        if len(digits) in LENGTHS.get(kind, ()) and digits != _NOTHING:
+        if len(digits) in LENGTHS.get(kind, ()) and not any(each.startswith(digits) for each in _NOTHING):
             found[kind] = digits
     return found
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -204,6 +205,15 @@ def test_another_file_without_a_digest_is_not_taken_for_the_one_that_came_before
     OfferedFile.objects.update(url=f"{offer.url}?revision=2")
     fetch_offer(OfferedFile.objects.get())
     assert File.objects.get().blob_id == hashlib.sha256(other).hexdigest()
+
+
+@pytest.mark.parametrize("size", [10**30, -1])
+def test_a_size_that_no_file_has_is_no_size(shelf: Shelf, large: bytes, size: int) -> None:
+    told = replace(offered(shelf, "ink.safetensors", large), size=size, about=size)
+    listing = next(Upstream([version(told)]).read("test:1").listings)
+    save_version(listing, listing.versions[0], [], actor="sync")
+    offer = OfferedFile.objects.get()
+    assert (offer.size, offer.about) == (None, None)
 
 
 def test_half_fetched_files_of_bases_are_tidied_away_and_whole_ones_stay(
