@@ -21,6 +21,7 @@ from registry.sources.errors import SourceNotSupported
 from registry.sources.listing import Listing
 from registry.sources.rescans import Memory, current_edition
 from registry.sources.save import save_version
+from registry.sources.transport.policy import without_secrets
 from registry.sources.walk import Failure
 from registry.triage import Decision, by_record, house_policy
 from registry.verdicts import verdict_for
@@ -29,6 +30,7 @@ from registry.verdicts import verdict_for
 MOST_ADAPTERS: Final = 5
 MOST_VERSIONS: Final = 30
 _HEX = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^\s#]+", re.IGNORECASE)
 _HOST = re.compile(r"(www\.)?(civitai\.(com|red|green)|huggingface\.co|hf\.co)/", re.IGNORECASE)
 
 
@@ -110,7 +112,8 @@ def address_of(text: str) -> str:
             "That is no address of an upstream.",
             next_step="Paste the address of a page on Civitai or the Hub, an AIR (urn:air:...), or a SHA256.",
         )
-    return source
+    # It is kept with the job and shown there; a token in it would be, too.
+    return _ADDRESS.sub(lambda found: without_secrets(found[0]), source)
 
 
 def preview(source: str, acts: Sequence[str] = ()) -> Preview:

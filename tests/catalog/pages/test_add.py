@@ -89,6 +89,12 @@ def test_what_is_not_there_says_so(desk: Client, hub: HubServer) -> None:
         ("A" * 64, f"sha256:{'a' * 64}"),
         ("urn:air:sdxl:lora:civitai:1@2", "urn:air:sdxl:lora:civitai:1@2"),
         ("kura:http://other.test#5", "kura:http://other.test#5"),
+        # A token in it would be kept with the job and shown with it.
+        (
+            "https://civitai.com/api/download/models/5?type=Model&token=secret",
+            "https://civitai.com/api/download/models/5?type=Model",
+        ),
+        ("kura:http://me:secret@other.test/?api_key=secret#5", "kura:http://other.test/#5"),
     ],
 )
 def test_addresses_are_read_as_people_paste_them(pasted: str, source: str) -> None:
