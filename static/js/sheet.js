@@ -60,7 +60,8 @@ function open(table, stage, help) {
     button.setAttribute("role", "radio");
     button.setAttribute("aria-checked", String(index === at.cell));
     button.tabIndex = index === at.cell ? 0 : -1;
-    button.append(image, link.dataset.label);
+    button.append(image, link.dataset.head);
+    if (link.dataset.head !== link.dataset.label) button.setAttribute("aria-label", link.dataset.label);
     button.addEventListener("click", () => go(at.row, index));
     return button;
   }
