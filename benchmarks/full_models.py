@@ -40,14 +40,14 @@ def full_unet(family: str, dtype: torch.dtype, device: str = "cpu") -> Any:
     """The UNet of `family` (sd1: 860 million parameters; sdxl: 2.57 thousand million)."""
     with torch.device("meta"):
         model = _models.UNet2DConditionModel(**UNETS[family])
-    return _filled(model, dtype, device)
+    return filled(model, dtype, device)
 
 
 def full_clip(name: str, dtype: torch.dtype, device: str = "cpu") -> Any:
     """CLIP's text encoder, clip_l or clip_g."""
     with torch.device("meta"):
         model = _texts.CLIPTextModel(_texts.CLIPTextConfig(**CLIPS[name]))
-    return _filled(model, dtype, device)
+    return filled(model, dtype, device)
 
 
 def modules_of(**parts: nn.Module) -> dict[str, dict[str, nn.Module]]:
@@ -63,7 +63,8 @@ def modules_of(**parts: nn.Module) -> dict[str, dict[str, nn.Module]]:
 
 
 @torch.no_grad()
-def _filled(model: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
+def filled(model: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
+    """The model, made on the meta device, with numbers in all its parameters."""
     model = model.to(dtype).to_empty(device=device).eval().requires_grad_(False)
     numbers = (torch.randn(_BLOCK, generator=torch.Generator().manual_seed(0)) * 0.03).to(device, dtype)
     for parameter in model.parameters():

@@ -16,6 +16,10 @@ from rich.table import Table
 RESULTS = Path(__file__).parent / "results"
 
 
+class Skipped(Exception):
+    """What the benchmark needs is not here; the message says what."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One figure, in `unit`; `against` is the other side's from the same run.
@@ -70,11 +74,15 @@ def machine() -> str:
     return f"{where}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def report(name: str, rows: Sequence[Row]) -> Path:
-    """Print the table, write the JSON, return its path. Raises ValueError when nothing was measured."""
+def report(name: str, rows: Sequence[Row], *, on: str = "") -> Path:
+    """Print the table, write the JSON, return its path. `on` says more of the machine, such as its card.
+
+    Raises ValueError when nothing was measured.
+    """
     if not rows:
         raise ValueError(f"benchmark {name} measured nothing")
-    table = Table(title=f"{name} - {machine()}")
+    where = f"{machine()}, {on}" if on else machine()
+    table = Table(title=f"{name} - {where}")
     for column in ("row", "ours", "against", "ratio", "target", "met"):
         table.add_column(column, justify="left" if column == "row" else "right")
     for row in rows:
@@ -89,6 +97,6 @@ def report(name: str, rows: Sequence[Row]) -> Path:
     Console().print(table)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    content = {"name": name, "machine": machine(), "rows": [asdict(row) for row in rows]}
+    content = {"name": name, "machine": where, "rows": [asdict(row) for row in rows]}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
