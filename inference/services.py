@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from inference.base_files import base_files
@@ -138,6 +138,15 @@ def find_base(name: str) -> BaseModel:
         known = BaseModel.objects.exclude(weights="").order_by("slug").values_list("slug", flat=True)[:10]
         raise NoBaseWeights(f"No base model {name!r}; with weights there are: {', '.join(known) or 'none'}.")
     return found
+
+
+def finished_sheets(*first: str) -> QuerySet[Sheet]:
+    """Sheets that are done: of each version the standard one before other recipes, then the newest.
+
+    `first` are fields to order by before that.
+    """
+    standard = Case(When(recipe=STANDARD, then=Value(0)), default=Value(1))
+    return Sheet.objects.filter(state=SheetState.DONE).order_by(*first, standard, "-id")
 
 
 def mark_failed(sheet: Sheet, code: str, message: str) -> None:

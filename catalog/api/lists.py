@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from catalog.api.pagination import KeysetPagination
 from catalog.api.parameters import known_only
-from inference.models import Sheet, SheetState
+from inference.services import finished_sheets
 from registry.models import Version
 
 PAGING = {"after", "limit"}
@@ -40,7 +40,7 @@ class ListViewSet(ListModelMixin, GenericViewSet[Any]):
 
 def whole_versions() -> QuerySet[Version]:
     """Versions with all that the Version contract shows, in two queries however many they are."""
-    sheets = Sheet.objects.filter(version=OuterRef("pk"), state=SheetState.DONE).order_by("-id")
+    sheets = finished_sheets().filter(version=OuterRef("pk"))
     return (
         Version.objects.select_related("base_decided")
         .prefetch_related("files__blob")

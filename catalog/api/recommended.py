@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from catalog.recommended import prompt_of, read_recommended, sheet_facts
-from inference.models import SheetState
+from inference.services import finished_sheets
 from registry.main_files import shown_file
 from registry.models import Version
 
@@ -73,7 +73,7 @@ class RecommendedSerializer(serializers.Serializer[Any]):
 
 def recommended_of(version: Version) -> dict[str, Any]:
     """What RecommendedSerializer shows of the version, in two queries."""
-    sheets = list(version.sheets.filter(state=SheetState.DONE).order_by("-id")[:1])
+    sheets = list(finished_sheets().filter(version=version)[:1])
     found = read_recommended(version, *sheet_facts(sheets))
     file = shown_file(version.files.select_related("blob").order_by("pk"))
     return {**found.as_dict(), "prompt": prompt_of(version, file, found.weight) if file else None}

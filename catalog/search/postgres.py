@@ -19,7 +19,7 @@ from catalog.search.index import SearchHit, SearchPage
 from catalog.search.matching import BaseTree, Question, annotated
 from catalog.search.query import UNKNOWN, SearchQuery
 from catalog.search.refresh import behind, refresh
-from inference.models import Sheet, SheetState
+from inference.services import finished_sheets
 from registry.models import Adapter, Inspection, Version
 from registry.verdicts import Basis, current_basis, outcomes_by_profile, verdict_of_profile
 
@@ -124,9 +124,9 @@ def _hits(adapters: Sequence[Any], question: Question, basis: Basis | None) -> l
     }
     sheets = {
         sheet.version_id: sheet
-        for sheet in Sheet.objects.filter(version__in=keys, state=SheetState.DONE)
+        for sheet in finished_sheets("version_id")
+        .filter(version__in=keys)
         .select_related("base")
-        .order_by("version_id", "-id")
         .distinct("version_id")
     }
     readings = {

@@ -14,12 +14,14 @@ from inference.services import (
     RENDER_JOB,
     choose_base,
     find_base,
+    finished_sheets,
     mark_failed,
     plan_sheet,
     request_sheet,
 )
 from inference.shown import trigger_of
 from registry.models import BaseModel, Check, FileState, Job, JobState
+from registry.storage import store_bytes
 from tests.inference.rows import kohya_lora, make_base, make_version
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -215,3 +217,17 @@ def test_a_worker_renders_the_job_and_a_hopeless_one_ends_on_the_sheet(
         JobState.DONE,
         JobState.FAILED,
     ]
+
+
+def test_the_standard_sheet_stands_before_newer_ones_of_other_recipes(tmp_path: Path) -> None:
+    base, version = make_base(tmp_path), make_version()
+    blob = version.files.get().blob
+    image = store_bytes(b"png", container="png")
+    made = [
+        Sheet.objects.create(
+            version=version, blob=blob, base=base, recipe=recipe, recipe_digest=str(number) * 64,
+            state=SheetState.DONE, image=image,
+        )
+        for number, recipe in enumerate(["standard", "standard", "tuning"])
+    ]  # fmt: skip
+    assert list(finished_sheets()) == [made[1], made[0], made[2]]

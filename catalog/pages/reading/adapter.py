@@ -17,6 +17,7 @@ from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
 from catalog.pages.reading.offers import ShownUpstream, read_upstream
 from catalog.pages.reading.peers import PeerNote, read_peers
 from inference.models import Sheet, SheetState
+from inference.services import STANDARD
 from registry.main_files import shown_file
 from registry.models import (
     Adapter,
@@ -130,8 +131,10 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
     readings = Inspection.objects.filter(blob__in=[file.blob_id for file in files])
     inspections = {each.blob_id: each for each in readings.order_by("created", "id")}
     claims = list(version.claims.select_related("snapshot").defer("snapshot__body")[:MOST])
+    # The standard sheet is what versions are compared by; others tell of settings or of other files too.
     sheets = sorted(
-        version.sheets.select_related("base")[:MOST], key=lambda sheet: sheet.state != SheetState.DONE
+        version.sheets.select_related("base")[:MOST],
+        key=lambda sheet: (sheet.state != SheetState.DONE, sheet.recipe != STANDARD),
     )
     main = shown_file(files)
     return AdapterPage(
