@@ -84,7 +84,7 @@ class AliasInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(BaseModel)
 class BaseModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["name", "family", "parent", "license", "weights"]
+    list_display = ["name", "family", "parent", "license", "weights", "weights_dtype"]
     list_filter = ["family"]
     search_fields = ["name", "slug", "aliases__name"]
     list_select_related = ["parent", "license"]
