@@ -317,7 +317,7 @@ class Pass:
         else:
             tally.skipped[NOTHING_NEW if listing.versions else NO_VERSIONS] += 1
 
-    @transaction.atomic
+    @transaction.atomic(savepoint=False)
     def _tell(
         self, tally: Tally, cursor: str | None = None, *, complete: bool = False, page: Page | None = None
     ) -> SyncRun:
