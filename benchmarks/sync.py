@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -123,8 +122,13 @@ def main(command: str) -> None:
         seconds = time.perf_counter() - began
         output.seek(0)
         told = json.load(output)["runs"][0] if command == "sync" else {}
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": megabytes, **told}) + "\n")
+    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": _peak(), **told}) + "\n")
+
+
+def _peak() -> float:
+    """MB of this process's largest resident set. (`ru_maxrss` of a new process begins with its parent's.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 if __name__ == "__main__":
