@@ -44,6 +44,9 @@ function open(table, stage, help) {
     compare.show(picture(base), picture(link));
     for (const node of stage.querySelectorAll("[data-show]")) node.textContent = link.dataset[node.dataset.show] || "–";
     stage.querySelector("[data-copy-cell]").dataset.copy = link.dataset.parameters;
+    for (const other of stage.querySelectorAll("[data-export]")) {
+      other.href = `${table.dataset.sheet}${link.id.replace("cell-", "").replace("-", "/")}/?to=${other.dataset.export}`;
+    }
     ladder.replaceChildren(...row.map((other, index) => rung(other, index)));
     ladder.children[at.cell].scrollIntoView({ block: "nearest", inline: "center" });
     history.replaceState(null, "", `#${link.id}`);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -89,6 +91,8 @@ def test_from_the_question_to_the_compare_stage(page: Page, context: BrowserCont
     expect(page.locator("#stage")).to_have_attribute("data-mode", "side")
     page.keyboard.press("ArrowDown")
     expect(page.locator("[data-show=seed]")).to_have_text("23")
+    workflow = page.get_by_role("link", name="ComfyUI")
+    expect(workflow).to_have_attribute("href", re.compile(r"^/api/v1/sheets/\d+/cells/3/4/\?to=comfyui$"))
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()
     page.keyboard.press("Escape")
