@@ -60,4 +60,5 @@ def _again(sheet: Sheet) -> dict[str, Any] | None:
     """How the pictures compared when they were last rendered again."""
     if not sheet.reproduction:
         return None
-    return sheet.reproduction | {"date": datetime.fromisoformat(sheet.reproduction["compared"])}
+    told: dict[str, Any] = sheet.reproduction
+    return told | {"date": datetime.fromisoformat(told["compared"])}
