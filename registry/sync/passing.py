@@ -199,8 +199,7 @@ class Pass:
 
     @transaction.atomic
     def _end_page(self, page: Page, tally: Tally, unchanged: Sequence[int], *, doubts: bool) -> SyncRun:
-        run = self._run
-        self._held()
+        run, held = self._run, self._held()
         rows = UpstreamItem.objects.filter(pk__in=unchanged)
         rows.update(seen=timezone.now(), run=run, subscription=run.subscription)
         if doubts:
@@ -209,7 +208,7 @@ class Pass:
         if complete and page.resume is not None and page.resume == text(page.resume, 2000):
             # What the run still has to do for what it listed is told by rows, not by the list.
             Subscription.objects.filter(pk=run.subscription_id).update(resume=page.resume)
-        return self._tell(tally, page.cursor or "", complete=complete, page=page)
+        return self._tell(tally, page.cursor or "", complete=complete, page=page, held=held)
 
     def _keep_new(self, unknown: Sequence[Listing | Unread]) -> None:
         """Keep what is plainly new together, a batch with its counts at once, and the others one by one.
@@ -249,9 +248,9 @@ class Pass:
     @transaction.atomic
     def _keep_together(self, listings: Sequence[Listing]) -> SyncRun | None:
         """Keep new adapters with their count; None where each has to be kept by itself."""
-        self._held()
+        held = self._held()
         made = keep_all_new(listings, actor=ACTOR, run=self._run)
-        return None if made is None else self._tell(Tally(fetched=len(listings), versions=made))
+        return None if made is None else self._tell(Tally(fetched=len(listings), versions=made), held=held)
 
     def _keep_one(self, listing: Listing | Unread, item: UpstreamItem | None) -> None:
         """Keep one adapter with its count: both or neither."""
@@ -271,8 +270,7 @@ class Pass:
     def _keep_read(
         self, listing: Listing | Unread, found: Listing, item: UpstreamItem | None, *, again: bool
     ) -> SyncRun:
-        self._held()
-        tally, run = Tally(), self._run
+        held, tally, run = self._held(), Tally(), self._run
         kept = keep(found, actor=ACTOR)
         lost = missing_versions(kept.adapter, found)
         if again:
@@ -282,7 +280,7 @@ class Pass:
             self._note(tally, found, kept)
         doubt = VERSION_MISSING if lost else ""
         remember(item, listing, adapter=kept.adapter, run=run, kept=bool(kept.versions), doubt=doubt)
-        return self._tell(tally)
+        return self._tell(tally, held=held)
 
     def _fail(self, listing: Listing | Unread, item: UpstreamItem | None, error: KuraError) -> None:
         """Tell of one adapter that could not be kept. Raises the error where it is not this one's alone."""
@@ -296,9 +294,9 @@ class Pass:
 
         def note() -> SyncRun:
             with transaction.atomic():
-                self._held()
+                held = self._held()
                 failed(item, listing, self._run, UNREAD if transient else REFUSED)
-                return self._tell(tally)
+                return self._tell(tally, held=held)
 
         self._told(settled(note))
 
@@ -319,13 +317,19 @@ class Pass:
 
     @transaction.atomic(savepoint=False)
     def _tell(
-        self, tally: Tally, cursor: str | None = None, *, complete: bool = False, page: Page | None = None
+        self,
+        tally: Tally,
+        cursor: str | None = None,
+        *,
+        complete: bool = False,
+        page: Page | None = None,
+        held: SyncRun | None = None,
     ) -> SyncRun:
         """Add to the run's counts; with a cursor, a page is done. `_told` follows once that is committed.
 
-        Raises RunTaken.
+        `held`: the row, where this transaction has it already. Raises RunTaken.
         """
-        run = self._held()
+        run = held or self._held()
         run.fetched += tally.fetched
         run.skipped += sum(tally.skipped.values())
         run.versions += tally.versions
