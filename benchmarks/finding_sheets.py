@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inference.engine.ladder import Engine
 
 ROOT = Path(__file__).parents[1]
-SOURCES, CACHE = ROOT / "demo", ROOT / "var" / "benchmarks" / "findings"
+SOURCES, CACHE = ROOT, ROOT / "var" / "benchmarks" / "findings"
 BATCH_PROMPTS = 2
 Cells = npt.NDArray[np.uint8]
 

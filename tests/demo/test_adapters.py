@@ -85,7 +85,7 @@ def test_a_sample_picture_tells_how_it_was_made(picture: Path) -> None:
 
 
 def test_the_second_set_holds_other_weights_under_the_same_keys() -> None:
-    seconds = sorted((ADAPTERS.parent / "judging").rglob("*.safetensors"))
+    seconds = sorted((ADAPTERS.parents[1] / "benchmarks" / "judging").rglob("*.safetensors"))
     assert {"overfit", "ignores_prompt", "inert", "too_strong"} <= {path.parent.name for path in seconds}
     for path in seconds:
         first = ADAPTERS / path.parent.name / path.name

@@ -18,9 +18,9 @@ WEIGHTS = (
 )
 
 
-def test_the_demo_is_under_twenty_two_megabytes() -> None:
+def test_the_demo_is_under_twenty_megabytes() -> None:
     total = sum(p.stat().st_size for p in DEMO.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    assert total < 22_000_000
+    assert total < 20_000_000
 
 
 def test_the_gate_is_met_by_the_very_weights_that_are_here() -> None:
