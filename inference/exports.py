@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from inference.models import SheetCell
-from inference.recipes import Hires, Sampled, SheetPlan, plan_from_dict
+from inference.models import Sheet
+from inference.recipes import Hires, Sampled, SheetPlan
 from registry.models import File
 
 # Names of the samplers as each program spells them: AUTOMATIC1111 (sampler and schedule in one), ComfyUI's
@@ -77,38 +77,25 @@ class CellFacts:
     adapters: tuple[Applied, ...] = ()
 
 
-def facts_of(place: SheetCell) -> CellFacts:
-    """The facts of the cell at its place, from the plan that its sheet keeps."""
-    sheet = place.sheet
-    plan = plan_from_dict(sheet.plan)
-    text, seed = _text_and_seed(plan, place.row, place.column)
-    column = plan.columns[place.column]
+def facts_of(sheet: Sheet, plan: SheetPlan) -> dict[tuple[int, int], CellFacts]:
+    """The facts of every cell of the sheet's plan, by row and column; one query for the files' names."""
     digests = [each.sha256 for each in plan.adapters] or [sheet.blob_id]
     names = _names(digests)
-    # Weight 0 is the base itself.
-    slots = [slot for slot in column.slots if slot.unet or slot.text_encoder]
-    return CellFacts(
-        prompt=text,
-        seed=seed,
-        how=plan.sampled(column),
-        base=sheet.base.name,
-        base_digest=sheet.base_digest,
-        family=sheet.base.family,
-        adapters=tuple(
-            Applied(
-                names[digests[slot.adapter]], digests[slot.adapter], slot.unet, slot.text_encoder, slot.blocks
-            )
-            for slot in slots
-        ),
-    )
-
-
-def _text_and_seed(plan: SheetPlan, row: int, column: int) -> tuple[str, int]:
+    found = {}
     for batch in plan.batches():
-        for place in batch.places:
-            if (place.row, place.column) == (row, column):
-                return batch.texts[place.position], batch.seeds[place.position]
-    raise LookupError(f"The plan has no place at row {row}, column {column}.")
+        # Weight 0 is the base itself.
+        slots = [slot for slot in batch.column.slots if slot.unet or slot.text_encoder]
+        applied = tuple(
+            Applied(
+                names[digests[each.adapter]], digests[each.adapter], each.unet, each.text_encoder, each.blocks
+            )
+            for each in slots
+        )
+        for place, text, seed in zip(batch.places, batch.texts, batch.seeds, strict=True):
+            found[place.row, place.column] = CellFacts(
+                text, seed, batch.how, sheet.base.name, sheet.base_digest, sheet.base.family, applied
+            )
+    return found
 
 
 def _names(digests: list[str]) -> dict[str, str]:
@@ -151,12 +138,17 @@ def a1111_parameters(cell: CellFacts) -> str:
     return "\n".join(lines)
 
 
+def _taken(hires: Hires) -> int:
+    """The steps that the second pass takes: the last ones, where the others count all that they name."""
+    return max(1, int(hires.steps * hires.strength))
+
+
 def _a1111_hires(hires: Hires) -> dict[str, str]:
     return {
         "Denoising strength": f"{hires.strength:g}",
         "Hires upscale": f"{hires.scale:g}",
-        "Hires steps": str(hires.steps),
-        "Hires upscaler": "Latent",
+        "Hires steps": str(_taken(hires)),
+        "Hires upscaler": "Lanczos",
     }
 
 
@@ -208,17 +200,16 @@ def comfyui_workflow(cell: CellFacts) -> dict[str, Any]:
     graph["6"] = _node("KSampler", "Sampler", steps=how.steps, denoise=1.0, latent_image=["4", 0], **common)
     last = "6"
     if how.hires is not None:
-        graph["20"] = _node(
-            "LatentUpscaleBy",
-            "Larger",
-            upscale_method="bilinear",
-            scale_by=how.hires.scale,
-            samples=["6", 0],
+        # The picture is enlarged, not its latents.
+        graph["22"] = _node("VAEDecode", "First pass", samples=["6", 0], vae=["1", 2])
+        graph["23"] = _node(
+            "ImageScaleBy", "Larger", upscale_method="bicubic", scale_by=how.hires.scale, image=["22", 0]
         )
+        graph["20"] = _node("VAEEncode", "Encode", pixels=["23", 0], vae=["1", 2])
         graph["21"] = _node(
             "KSampler",
             "Second pass",
-            steps=how.hires.steps,
+            steps=_taken(how.hires),
             denoise=how.hires.strength,
             latent_image=["20", 0],
             **common,

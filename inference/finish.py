@@ -113,6 +113,7 @@ def _manifest(
     sheet: Sheet, plan: SheetPlan, places: list[SheetCell], findings: list[Finding]
 ) -> dict[str, Any]:
     version, base, columns = sheet.version, sheet.base, plan.columns
+    facts = facts_of(sheet, plan)
     return {
         "schema": MANIFEST_SCHEMA,
         "adapter": {"version": version.pk, "name": str(version), "sha256": sheet.blob_id},
@@ -128,7 +129,7 @@ def _manifest(
                 "weight": columns[place.column].weight,
                 "key": place.cell_id,
                 "sha256": place.cell.image_id,
-                "parameters": a1111_parameters(facts_of(place)),
+                "parameters": a1111_parameters(facts[place.row, place.column]),
             }
             for place in places
         ],

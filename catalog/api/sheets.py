@@ -24,6 +24,7 @@ from catalog.api.serializers import SheetDetail, SheetHead
 from inference.cost import cost_of
 from inference.exports import FORMATS, export, facts_of
 from inference.models import Sheet, SheetCell
+from inference.recipes import plan_from_dict
 from inference.services import STANDARD, find_base, request_comparison, request_sheet
 from inference.shown import Other, find_version, read_others
 
@@ -155,11 +156,12 @@ class Sheets(RetrieveModelMixin, ListViewSet):
         known_only(request, set(ExportAsked().fields))
         asked = ExportAsked(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        places = SheetCell.objects.select_related("sheet__base")
-        place = get_object_or_404(places, sheet=self.get_object(), row=int(row), column=int(column))
+        sheet: Sheet = self.get_object()
+        place = get_object_or_404(SheetCell, sheet=sheet, row=int(row), column=int(column))
+        facts = facts_of(sheet, plan_from_dict(sheet.plan))[place.row, place.column]
         kind = asked.validated_data["to"]
         names = {"a1111": "txt", "comfyui": "json", "diffusers": "py"}
-        answer = HttpResponse(export(facts_of(place), kind), content_type="text/plain; charset=utf-8")
-        name = f"sheet-{place.sheet_id}-{row}-{column}.{names[kind]}"
+        answer = HttpResponse(export(facts, kind), content_type="text/plain; charset=utf-8")
+        name = f"sheet-{sheet.pk}-{row}-{column}.{names[kind]}"
         answer["Content-Disposition"] = f'inline; filename="{name}"'
         return answer

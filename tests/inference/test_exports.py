@@ -50,8 +50,8 @@ def test_every_input_of_the_workflow_leads_to_an_output_of_another_node(
 ) -> None:
     outputs = {
         "CheckpointLoaderSimple": 3, "LoraLoader": 2, "CLIPTextEncode": 1, "KSampler": 1, "VAEDecode": 1,
-        "EmptyLatentImage": 1, "EmptySD3LatentImage": 1, "CLIPSetLastLayer": 1, "LatentUpscaleBy": 1,
-        "FluxGuidance": 1, "SaveImage": 0,
+        "EmptyLatentImage": 1, "EmptySD3LatentImage": 1, "CLIPSetLastLayer": 1, "ImageScaleBy": 1,
+        "VAEEncode": 1, "FluxGuidance": 1, "SaveImage": 0,
     }  # fmt: skip
     second = Applied("gold.safetensors", "cd" * 32, 0.5, 0.25)
     graph = comfyui_workflow(
@@ -95,3 +95,10 @@ def test_the_script_makes_the_picture_of_the_engine(tiny_base: Path, engine: Any
     (plain,) = engine.render(["a cat"], [11], sampling)
     assert np.abs(theirs - ours.pixels.astype(np.int16)).max() <= 2
     assert np.abs(theirs - plain.pixels.astype(np.int16)).max() > 2
+
+
+def test_a_second_pass_enlarges_the_picture_and_names_the_steps_it_takes() -> None:
+    twice = replace(CELL, how=replace(HOW, hires=Hires(1.5, 20, 0.5)))
+    assert "Denoising strength: 0.5, Hires upscale: 1.5, Hires steps: 10" in a1111_parameters(twice)
+    passes = [node["inputs"] for node in comfyui_workflow(twice).values() if node["class_type"] == "KSampler"]
+    assert [(each["steps"], each["denoise"]) for each in passes] == [(28, 1.0), (10, 0.5)]
