@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import OutOfMemory
@@ -143,9 +143,6 @@ def layout_of(fallbacks: Sequence[Fallback]) -> BatchLayout:
 
 def sampling_of(how: Sampled) -> Sampling:
     """The engine's words for how a column is sampled."""
-    from inference.engine.ladder import Hires, Sampling
+    from inference.engine.ladder import Sampling
 
-    values = asdict(how)
-    if how.hires is not None:
-        values["hires"] = Hires(**values["hires"])
-    return Sampling(**values)
+    return Sampling(**{field.name: getattr(how, field.name) for field in fields(how)})

@@ -81,16 +81,7 @@ def request_sheet(
     with transaction.atomic():
         sheet = plan_sheet(version=version, recipe=recipe, base=base, others=others)
         if sheet.state in {SheetState.WAITING, SheetState.RENDERING}:
-            enqueue(
-                RENDER_JOB,
-                str(sheet.pk),
-                payload={"sheet": sheet.pk},
-                queue="gpu",
-                priority=priority,
-                max_attempts=settings.SHEET_TRIES,
-                family=sheet.base.family,
-                again=True,
-            )
+            _enqueue(RENDER_JOB, sheet, priority)
     return sheet
 
 
@@ -101,8 +92,13 @@ def request_comparison(sheet: Sheet, *, priority: int = 0) -> Job:
     """
     if sheet.state != SheetState.DONE:
         raise NotReproducible(f"Sheet {sheet.pk} is not finished.")
+    return _enqueue(COMPARE_JOB, sheet, priority)
+
+
+def _enqueue(kind: str, sheet: Sheet, priority: int) -> Job:
+    """The job of a GPU worker for this sheet, now or again."""
     return enqueue(
-        COMPARE_JOB,
+        kind,
         str(sheet.pk),
         payload={"sheet": sheet.pk},
         queue="gpu",

@@ -21,17 +21,7 @@ from inference.engine.patcher import FittedAdapter, WeightPatcher
 from inference.engine.sampling import RowNoise, Start, check_sampler, denoise
 from inference.errors import BaseNotRenderable, SamplingDoesNotFit
 from inference.layouts import WHOLE, BatchLayout
-
-
-@dataclass(frozen=True, slots=True)
-class Hires:
-    """A second pass at `scale` times the size: the picture is enlarged and its last `strength` of `steps`
-    done again, which adds the detail that enlarging cannot.
-    """
-
-    scale: float
-    steps: int
-    strength: float
+from inference.recipes import Hires
 
 
 @dataclass(frozen=True, slots=True)
