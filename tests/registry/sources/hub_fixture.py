@@ -9,6 +9,7 @@ import pytest
 from huggingface_hub import close_session
 from pytest_django import Settings
 
+from tests.upstreams.asking import ask_only
 from tests.upstreams.hub import HubServer
 
 CARD = b"""---
@@ -36,13 +37,7 @@ def hub(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServ
     """The server; settings ask it, without waiting long and without remembering refusals."""
     with HubServer() as server:
         settings.HF_ENDPOINT = server.url
-        settings.UPSTREAM_PRIVATE_HOSTS = [server.host]
-        settings.UPSTREAM_HOSTS = []
-        settings.UPSTREAM_FILE_HOSTS = []
-        settings.UPSTREAM_TOKENS = {}
-        settings.UPSTREAM_SHARED_BUDGETS = False
-        settings.UPSTREAM_BACKOFF_SECONDS = 0.01
-        settings.UPSTREAM_REMEMBER_REFUSALS_SECONDS = 0
+        ask_only(settings, server.host)
         # The tests as a whole forbid the client to ask anybody.
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         yield server

@@ -12,7 +12,7 @@ from registry.sources.errors import ReferenceUnclear, SourceNotSupported
 from registry.sources.listing import Listing
 from registry.sources.pages import Page, Unread
 from registry.sources.upstream_errors import NotFoundUpstream
-from tests.registry.sources.civitai_fixture import ask_only, civitai
+from tests.registry.sources.civitai_fixture import ask_civitai, civitai
 from tests.upstreams.civitai import CivitaiServer
 from tests.upstreams.civitai_catalog import FIRST_ID, Catalog, model, recorded
 
@@ -43,7 +43,7 @@ def test_a_walk_meets_every_model_once_whatever_the_cursor_skips_or_repeats(
     settings: Settings, skips: bool, repeats: bool
 ) -> None:
     with CivitaiServer(Catalog(generated=730), skips=skips, repeats=repeats) as server:
-        ask_only(settings, server)
+        ask_civitai(settings, server)
         found = read_pages("catalog", "")
         assert sorted(ids(found)) == sorted(everything(730))
         assert found[-1].cursor is None and all(page.cursor for page in found[:-1])
@@ -54,7 +54,7 @@ def test_a_walk_meets_every_model_once_whatever_the_cursor_skips_or_repeats(
 def test_a_list_whose_cursor_tells_nothing_is_read_twice_with_other_page_ends(settings: Settings) -> None:
     with CivitaiServer(Catalog(generated=730)) as server:
         server.opaque = True
-        ask_only(settings, server)
+        ask_civitai(settings, server)
         found = read_pages("catalog", "")
         assert sorted(ids(found)) == sorted(everything(730))
         assert any("read twice" in note for page in found for note in page.notes)
@@ -63,7 +63,7 @@ def test_a_list_whose_cursor_tells_nothing_is_read_twice_with_other_page_ends(se
 @pytest.mark.parametrize("stop", [1, 3, 7])
 def test_a_walk_goes_on_from_any_page(settings: Settings, stop: int) -> None:
     with CivitaiServer(Catalog(generated=730)) as server:
-        ask_only(settings, server)
+        ask_civitai(settings, server)
         walk = pages("catalog", "", None)
         first = [next(walk) for _ in range(stop)]
         rest = read_pages("catalog", "", first[-1].cursor)
@@ -93,7 +93,7 @@ def test_a_tag_gives_what_carries_it(civitai: CivitaiServer) -> None:
 
 def test_an_unknown_tag_takes_nothing_though_the_upstream_answers_with_everything(settings: Settings) -> None:
     with CivitaiServer(Catalog(generated=300)) as server:
-        ask_only(settings, server)
+        ask_civitai(settings, server)
         (page,) = read_pages("tag", "no such tag")
         assert (list(page.listings), page.cursor) == ([], None)
         assert [each.error.code for each in page.failures] == ["selection_ignored"]
@@ -179,7 +179,7 @@ def test_every_recorded_model_says_the_same_from_the_list_as_alone(civitai: Civi
 def test_a_hundred_thousand_models_are_listed_page_by_page_from_one_process(settings: Settings) -> None:
     """The catalog costs no memory for what nobody asks; a change moves its model to the first page."""
     with CivitaiServer(Catalog(generated=100_000)) as server:
-        ask_only(settings, server)
+        ask_civitai(settings, server)
         first = next(pages("catalog", "", None))
         assert len(first.listings) == 100 and first.listings[0].source_key == str(FIRST_ID + 99_999)
         server.catalog.edit(FIRST_ID + 5)

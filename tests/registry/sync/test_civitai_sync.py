@@ -25,7 +25,7 @@ from registry.sources.transport.budgets import current_store
 from registry.sync.report import run_report
 from registry.sync.run import run
 from registry.sync.subscriptions import subscribe
-from tests.registry.sources.civitai_fixture import ask_only
+from tests.registry.sources.civitai_fixture import ask_civitai
 from tests.upstreams.civitai import CivitaiServer
 from tests.upstreams.civitai_catalog import FIRST_ID, Catalog, file, model, version
 from tests.upstreams.faults import Broken, Cut, Hangup, Html, Quota, TooMany, Truncated
@@ -47,7 +47,7 @@ def server(settings: Settings) -> Iterator[CivitaiServer]:
     for each in odd:
         each["tags"] = ["generated"]
     with CivitaiServer(Catalog(odd, generated=MODELS)) as upstream:
-        ask_only(settings, upstream)
+        ask_civitai(settings, upstream)
         current_store().forget()  # type: ignore[attr-defined]
         yield upstream
 
