@@ -88,15 +88,12 @@ class BatchRenderer:
         return NarrowerLayout(Fallback(narrower, pictures, reason))
 
     def _render(self, batch: Batch) -> list[Picture]:
-        from inference.engine.block_weights import everywhere
-
-        slots = batch.column.slots
+        slots, how = batch.column.slots, sampling_of(batch.how)
         if batch.column.role is Role.CONTROL:
-            with self._engine.patcher.applied([(self._adapters[s.adapter], everywhere(1.0)) for s in slots]):
-                pass
-            slots = ()
+            adapters = [self._adapters[slot.adapter] for slot in slots]
+            return self._engine.render_control(batch.texts, batch.seeds, how, adapters, self._layout)
         applied = [(self._adapters[slot.adapter], self._weight_of(slot)) for slot in slots]
-        return self._engine.render(batch.texts, batch.seeds, sampling_of(batch.how), applied, self._layout)
+        return self._engine.render(batch.texts, batch.seeds, how, applied, self._layout)
 
     def _weight_of(self, slot: Slot) -> WeightOf:
         from inference.engine.block_weights import weight_of

@@ -114,15 +114,20 @@ class Engine:
         return self.render(texts, seeds, how, [(adapter, everywhere(weight))])
 
     def render_control(
-        self, texts: Sequence[str], seeds: Sequence[int], how: Sampling, adapter: FittedAdapter
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        how: Sampling,
+        adapters: Sequence[FittedAdapter],
+        layout: BatchLayout = WHOLE,
     ) -> list[Picture]:
-        """The weight-0 control: the adapter is applied at 1.0, taken out again, and the batch rendered as
+        """The weight-0 control: the adapters are applied at 1.0, taken out again, and the batch rendered as
         the base is.
         """
         self.check(how)
-        with self.patcher.applied([(adapter, everywhere(1.0))]):
+        with self.patcher.applied([(adapter, everywhere(1.0)) for adapter in adapters]):
             pass
-        return self._sample(texts, seeds, how)
+        return self.render(texts, seeds, how, layout=layout)
 
     @torch.inference_mode()
     def _sample(self, texts: Sequence[str], seeds: Sequence[int], how: Sampling) -> list[Picture]:

@@ -97,7 +97,7 @@ def test_the_base_is_rendered_bitwise_alike_before_and_after_any_adapter(
     fitted = engine.patcher.fit({sample.tensors.name: sample.tensors for sample in samples})
     before = [picture.digest for picture in engine.render(TEXTS, SEEDS, how)]
     changed = [picture.digest for picture in engine.render_adapter(TEXTS, SEEDS, how, fitted, 1.0)]
-    control = [picture.digest for picture in engine.render_control(TEXTS, SEEDS, how, fitted)]
+    control = [picture.digest for picture in engine.render_control(TEXTS, SEEDS, how, [fitted])]
     assert control == before
     assert not set(changed) & set(before)
 
