@@ -31,7 +31,7 @@ from registry.models import (
 from registry.offers import STATES, keep_availability, keep_offers, keep_pictures
 from registry.review_items import keep_items
 from registry.sources.evidence import embedded_claims, keep_claim, keep_snapshot
-from registry.sources.listing import ListedVersion, Listing
+from registry.sources.listing import ListedClaim, ListedVersion, Listing
 from registry.sources.renames import follow, identify
 from registry.sources.text import json_value
 from registry.upstream_checks import assess_upstream
@@ -90,14 +90,11 @@ def save_version(
     listing puts together, where the source has no ids.
     """
     version, created, changed = _version(listing, listed, files, siblings)
-    embedded = [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
+    embedded = _embedded(files)
     documents = [*listed.documents, *(claim.document for claim in embedded if claim.document)]
     snapshots = {document: keep_snapshot(document) for document in documents}
-    fresh = [_file(version, file) for file in files]
-    changed |= any(fresh)
-    for file in files:
-        changed |= _inspection(file)
-        changed |= _announced(version, file)
+    new_bytes, told = _keep_files(version, files)
+    changed |= told
     changed |= _fill(version, facts_of(listed, files))
     changed |= _settle_base(version, listed)
     if decided_base is not None and version.base_decided_id != decided_base.pk:
@@ -110,9 +107,7 @@ def save_version(
     changed |= _samples(version, samples)
     changed |= _upstream(version, listed)
     if changed:
-        _settle(version, new_bytes=any(fresh))
-        if any(fresh):
-            request_analysis(version)
+        _settle(version, new_bytes=new_bytes)
         audit(actor, "ingest", f"version:{version.pk}", source=listing.source, created=created)
         note_change(version, "version_added" if created else "version_updated")
     return Saved(version, created, changed)
@@ -128,13 +123,9 @@ def save_files(
     rows = Version.objects.select_for_update(of=["self"], no_key=True)
     version = rows.select_related("base_declared", "base_decided").get(pk=version.pk)
     version.adapter = adapter
-    embedded = [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
+    embedded = _embedded(files)
     snapshots = {claim.document: keep_snapshot(claim.document) for claim in embedded if claim.document}
-    fresh = [_file(version, file) for file in files]
-    changed = any(fresh)
-    for file in files:
-        changed |= _inspection(file)
-        changed |= _announced(version, file)
+    new_bytes, changed = _keep_files(version, files)
     if not version.trigger_words:
         changed |= _fill(version, {"trigger_words": _embedded_words(files)})
     changed |= _settle_base(version)
@@ -142,9 +133,7 @@ def save_files(
         changed |= keep_claim(version, claim, snapshots)
     changed |= _samples(version, samples)
     if changed:
-        _settle(version, new_bytes=any(fresh))
-        if any(fresh):
-            request_analysis(version)
+        _settle(version, new_bytes=new_bytes)
         audit(actor, "fetch", f"version:{version.pk}", files=[file.blob.sha256 for file in files])
         note_change(version, "version_updated")
     return Saved(version, False, changed)
@@ -295,6 +284,23 @@ def _fill(row: Adapter | Version, values: dict[str, Any]) -> bool:
     return bool(changed)
 
 
+def _embedded(files: Sequence[StoredFile]) -> list[ListedClaim]:
+    """What the files' own metadata says about terms."""
+    return [claim for file in files if file.reading for claim in embedded_claims(file.blob, file.reading)]
+
+
+def _keep_files(version: Version, files: Sequence[StoredFile]) -> tuple[bool, bool]:
+    """Keep the files with their readings and the digests stated for them; whether bytes are new, and whether
+    anything is.
+    """
+    new_bytes = changed = False
+    for file in files:
+        new_bytes |= _file(version, file)
+        changed |= _inspection(file)
+        changed |= _announced(version, file)
+    return new_bytes, changed or new_bytes
+
+
 def _file(version: Version, file: StoredFile) -> bool:
     _, created = File.objects.get_or_create(
         version=version,
@@ -350,7 +356,7 @@ def _samples(version: Version, samples: Sequence[StoredSample]) -> bool:
 
 
 def _settle(version: Version, *, new_bytes: bool) -> None:
-    """Bring what follows from the rows up to date: vetting state, terms profile, checks."""
+    """Bring what follows from the rows up to date: vetting state, terms profile, checks, measures."""
     states = set(version.files.values_list("state", flat=True))
     state = version.vetting
     if states == {FileState.QUARANTINED}:
@@ -366,3 +372,5 @@ def _settle(version: Version, *, new_bytes: bool) -> None:
         keep_items(version)
     checks.assess(version)
     assess_upstream(version)
+    if new_bytes:
+        request_analysis(version)
