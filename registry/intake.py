@@ -49,7 +49,7 @@ def take_in(
     """
     policy = policy or house_policy()
     for offer in files_of(version):
-        if offer.state == OfferState.STORED and _holds(offer):
+        if _is_here(offer):
             yield Taken(offer)
             continue
 
@@ -78,9 +78,7 @@ def request(
     policy = policy or house_policy().with_changes(changes)
     jobs = []
     for offer in files_of(version):
-        if offer.state in (OfferState.STORED, OfferState.FAILED) and not (
-            offer.state == OfferState.STORED and not _holds(offer)
-        ):
+        if offer.state == OfferState.FAILED or _is_here(offer):
             continue
         decision = by_record(offer, version, policy)
         if decision.fetch and offer.state == OfferState.PASSED_BY and "container" in offer.triage:
@@ -107,7 +105,7 @@ def run_job(context: JobContext) -> None:
     """Do one fetch job; its payload is `{offer, policy, actor}`. Done twice it changes nothing."""
     wanted = context.payload
     offer = OfferedFile.objects.select_related("version__adapter").filter(pk=wanted["offer"]).first()
-    if offer is None or (offer.state == OfferState.STORED and _holds(offer)):
+    if offer is None or _is_here(offer):
         return
     policy = house_policy().with_changes(wanted.get("policy") or {})
     actor = str(wanted.get("actor", "system"))
@@ -180,8 +178,8 @@ def _pictures(version: Version, actor: str) -> Iterator[Taken]:
             yield Taken(offer, error=error)
 
 
-def _holds(offer: OfferedFile) -> bool:
-    return offer.blob is not None and storage.holds(offer.blob)
+def _is_here(offer: OfferedFile) -> bool:
+    return offer.state == OfferState.STORED and offer.blob is not None and storage.holds(offer.blob)
 
 
 def _now_and_then(stopping: Stopping, every: float = 1.0) -> Stopping:
