@@ -15,6 +15,7 @@ from typing import Any, Final
 from registry.models import File, Version
 
 USUAL_WEIGHT: Final = 0.8
+"""What cards, the effect figure and copied lines use where nothing else is known or the recipe has it."""
 # Stored JSON may come from anywhere, another Kura among it; no program takes more than this.
 _MOST_WEIGHT: Final = 10.0
 _CHOICES: Final = ("sampler", "scheduler", "size", "checkpoint")

@@ -9,14 +9,13 @@ from typing import Any
 
 from catalog.pages.finding_words import finding_sentence
 from catalog.pages.reading.heads import Head, Span, column_label, read_heads, spans
+from catalog.recommended import USUAL_WEIGHT
 from inference.models import Sheet, SheetCell
 
 # A recipe has few rows and columns; a broken one must not fill the page.
 MOST_PLACES = 600
 # Below this width a picture is shown with hard pixels: blur would look like the adapter's doing.
 SMALL_PICTURE = 200
-# The weight that cards, the effect figure and copied lines use where the recipe has it.
-USUAL_WEIGHT = 0.8
 # More pictures than this in one row of the adapter page are too small to see anything.
 MOST_IN_STRIP = 8
 
