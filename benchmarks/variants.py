@@ -25,9 +25,9 @@ TINTED = "lora_unet_conv_out.diff_b"
 class Variant:
     """What a derived file is made of.
 
-    parts: (file relative to the project, gain), summed; noise: a random change of this share of each module's own
-    norm, drawn from `seed`; rank: truncated to it by singular values (0: kept); tint: added to the bias of
-    the UNet's last layer, one number per latent channel.
+    parts: (file relative to the project, gain), summed; noise: a random change of this share of each
+    module's own norm, drawn from `seed`; rank: truncated to it by singular values (0: kept); tint: added to
+    the bias of the UNet's last layer, one number per latent channel.
     """
 
     parts: tuple[tuple[str, float], ...]
