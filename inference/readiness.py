@@ -71,6 +71,8 @@ def probe_devices() -> dict[str, Any]:
         lines = told.stderr.strip().splitlines()
         raise OSError(lines[-1] if lines else f"it ended with {told.returncode}")
     found: dict[str, Any] = json.loads(told.stdout)
+    if not found["devices"]:
+        raise OSError("torch found nothing to render on")
     return found
 
 

@@ -77,6 +77,8 @@ class Supervisor:
     """Keeps one worker process running for each card."""
 
     def __init__(self, queue: str, devices: int) -> None:
+        if devices < 1:
+            raise ValueError("a supervisor without a device would wait for ever")
         self._queue = queue
         self._children = [self._start(device) for device in range(devices)]
 

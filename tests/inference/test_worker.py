@@ -24,7 +24,7 @@ from inference.models import Cell, Sheet, SheetState
 from inference.recipes import library
 from inference.services import request_sheet
 from inference.warm_bases import forget_engine
-from inference.worker import DeviceBroken, card_of, serve
+from inference.worker import DeviceBroken, Supervisor, card_of, serve
 from registry import jobs
 from registry.models import Job, JobState
 from tests.inference.rows import make_base, make_version
@@ -189,6 +189,16 @@ def test_check_says_why_a_machine_cannot_render(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(CannotRender, match="No base model has its weights"):
         call_command("render_worker", "--check", stdout=out)
     assert "cannot render" in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_machine_with_nothing_to_render_on_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = subprocess.CompletedProcess([], 0, '{"devices": [], "libraries": {}}', "")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: nothing)
+    with pytest.raises(CannotRender, match="nothing to render on"):
+        call_command("render_worker", stdout=io.StringIO(), stderr=io.StringIO())
+    with pytest.raises(ValueError, match="without a device"):
+        Supervisor("gpu", 0)
 
 
 @pytest.mark.django_db

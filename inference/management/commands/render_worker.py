@@ -11,8 +11,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from inference import readiness
 from inference.errors import CannotRender
-from inference.readiness import Readiness, check_machine, probe_devices
+from inference.readiness import Readiness
 from inference.services import find_base
 from inference.worker import DeviceBroken, Supervisor, serve
 from registry.models import JobQueue
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         """Check, work, or keep workers."""
         if options["check"]:
             base = find_base(options["base"]) if options["base"] else None
-            self._tell(check_machine(base), as_json=options["json"])
+            self._tell(readiness.check_machine(base), as_json=options["json"])
             return
         stopping = _stop_on_signals()
         if options["once"] or options["device"] is not None:
@@ -55,7 +56,7 @@ class Command(BaseCommand):
                 self.stderr.write(f"{taken} jobs.")
             return
         try:
-            found = probe_devices()["devices"]
+            found = readiness.probe_devices()["devices"]
         except OSError as error:
             raise CannotRender(f"The render engine does not start: {error}.") from None
         self.stderr.write("Rendering on " + ", ".join(device["name"] for device in found) + ".")
