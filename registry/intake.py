@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from registry import storage
 from registry.absence import note_answered
-from registry.errors import KuraError
+from registry.errors import KuraError, error_class
 from registry.fetching import Progress, Stopping, fetch_offer, fetch_picture, note_failure
 from registry.jobs import JobContext, JobStopped, enqueue
 from registry.lineage import relate
 from registry.lineage_checks import assess_with_kin
 from registry.models import FileState, Job, OfferedFile, OfferState, Version
 from registry.offers import PICTURE
-from registry.sources.upstream_errors import DownloadStopped
+from registry.sources.upstream_errors import DownloadStopped, EarlyAccess, NotFoundUpstream
 from registry.triage import TriagePolicy, by_record, decide, house_policy, note
 
 FETCH_JOB: Final = "registry.fetch"
@@ -72,13 +73,15 @@ def request(
     """Have workers fetch what the upstream's records do not rule out; the jobs, one for each file.
 
     Asks nobody: the files' own beginnings are read by the jobs. `changes`: a subscription's own policy, on
-    top of the house's. Files that are stored, waiting, or failed for good are left as they are.
+    top of the house's. Files that are stored, waiting, or failed for good are left as they are; what failed
+    for a while alone is asked for again.
     """
     changes = dict(changes or {})
     policy = policy or house_policy().with_changes(changes)
     jobs = []
     for offer in files_of(version):
-        if offer.state == OfferState.FAILED or _is_here(offer):
+        refused = offer.code if offer.state == OfferState.FAILED else ""
+        if _is_here(offer) or (refused and failed_for_good(offer)):
             continue
         decision = by_record(offer, version, policy)
         if decision.fetch and offer.state == OfferState.PASSED_BY and "container" in offer.triage:
@@ -87,7 +90,7 @@ def request(
         else:
             note(offer, decision)
         if decision.fetch:
-            payload = {"offer": offer.pk, "policy": _as_json(policy), "actor": actor}
+            payload = {"offer": offer.pk, "policy": _as_json(policy), "actor": actor, "refused": refused}
             jobs.append(
                 enqueue(
                     FETCH_JOB,
@@ -102,7 +105,10 @@ def request(
 
 
 def run_job(context: JobContext) -> None:
-    """Do one fetch job; its payload is `{offer, policy, actor}`. Done twice it changes nothing."""
+    """Do one fetch job; its payload is `{offer, policy, actor, refused}`. Done twice it changes nothing.
+
+    `refused`: the code of the failure that is tried again, empty for a first try.
+    """
     wanted = context.payload
     offer = OfferedFile.objects.select_related("version__adapter").filter(pk=wanted["offer"]).first()
     if offer is None or _is_here(offer):
@@ -114,6 +120,7 @@ def run_job(context: JobContext) -> None:
         policy,
         actor=actor,
         job=context.job,
+        refused=str(wanted.get("refused", "")),
         progress=lambda done, total: context.progress(done, total or 0),
         should_stop=_now_and_then(context.should_stop),
     )
@@ -131,17 +138,30 @@ def files_of(version: Version) -> QuerySet[OfferedFile]:
     return offers.order_by("-primary", "pk")
 
 
+def failed_for_good(offer: OfferedFile) -> bool:
+    """Whether asking for a failed file again cannot help: it has to be read anew upstream, or by `ingest`.
+
+    A file that is not found may be a storage that fails for a moment, and early access ends.
+    """
+    found = error_class(offer.code)
+    if found is None or not found.permanent or found is NotFoundUpstream:
+        return False
+    opens = offer.version.availability_until
+    return not (found is EarlyAccess and opens is not None and opens <= timezone.now())
+
+
 def _take(
     offer: OfferedFile,
     policy: TriagePolicy,
     *,
     actor: str,
     job: Job | None = None,
+    refused: str = "",
     progress: Progress | None = None,
     should_stop: Stopping | None = None,
 ) -> Taken:
     version = offer.version
-    refused = offer.code if offer.state == OfferState.FAILED else ""
+    refused = offer.code if offer.state == OfferState.FAILED else refused
     try:
         decision = decide(offer, version, policy)
     except storage.StorageFull:

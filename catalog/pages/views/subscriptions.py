@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from catalog.pages.error_words import meaning
 from catalog.pages.gate import page
 from catalog.pages.reading.subscriptions import choices, read_subscription, read_subscriptions
 from catalog.pages.sync_words import INTERVALS, every
@@ -20,7 +21,7 @@ from catalog.pages.views.add import PRIORITY
 from catalog.pages.views.review import MAY_REVIEW
 from registry import intake
 from registry.errors import KuraError
-from registry.models import Subscription, Version
+from registry.models import OfferState, Subscription, Version
 from registry.sync import subscriptions as follow
 from registry.sync import updates as news
 from registry.sync.errors import BadSubscription
@@ -137,7 +138,7 @@ def _settle(request: HttpRequest, version: Version) -> HttpResponseBase:
         if asked:
             messages.success(request, _("It is being fetched; this page shows how far it is."))
             return redirect("pages:jobs")
-        messages.error(request, _("None of its files is to be fetched by the house's policy."))
+        messages.error(request, _why_nothing(version))
     elif action == "ignore":
         news.ignore(version, actor=actor, reason=request.POST.get("reason", "").strip())
         messages.success(request, _("Ignored: %(name)s") % {"name": version})
@@ -146,6 +147,16 @@ def _settle(request: HttpRequest, version: Version) -> HttpResponseBase:
     else:
         return HttpResponse(status=400)
     return redirect("pages:updates")
+
+
+def _why_nothing(version: Version) -> str:
+    """Why no file of the version is asked for: what failed for good says so itself."""
+    failed = next((each for each in intake.files_of(version) if each.state == OfferState.FAILED), None)
+    if failed is None:
+        return _("None of its files is to be fetched by the house's policy.")
+    # What happened in the reader's words, and then in the upstream's.
+    why = " ".join(filter(None, [meaning(failed.code), failed.reason]))
+    return _("%(name)s cannot be had: %(why)s") % {"name": failed.name, "why": why}
 
 
 def _actor(request: HttpRequest) -> str:

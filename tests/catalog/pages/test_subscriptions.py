@@ -172,6 +172,18 @@ def test_an_update_can_be_fetched(desk: Client) -> None:
     assert Job.objects.get().key == f"offer:{newer.offers.get().pk}"
 
 
+def test_an_update_that_failed_for_good_says_why_when_it_is_asked_for_again(desk: Client) -> None:
+    newer = _newer(make_adapter("Ink Lines", flags=OPEN_FLAGS))
+    newer.offers.update(state="failed", code="hash_mismatch", reason="Its SHA256 is another one.")
+    page = desk.post("/updates/", {"version": newer.pk, "action": "fetch"}, follow=True).content.decode()
+    assert "Its SHA256 is another one." in page
+    assert "house&#x27;s policy" not in page
+    assert not Job.objects.exists()
+    newer.offers.update(code="upstream_unavailable", reason="It fails with status 502.")
+    assert desk.post("/updates/", {"version": newer.pk, "action": "fetch"}).headers["Location"] == "/jobs/"
+    assert newer.offers.get().state == "waiting"
+
+
 def test_an_ignored_update_is_told_no_more_until_it_is_taken_back(desk: Client) -> None:
     newer = _newer(make_adapter("Ink Lines", flags=OPEN_FLAGS))
     desk.post("/updates/", {"version": newer.pk, "action": "ignore", "reason": "fp32 only"})
