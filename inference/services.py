@@ -105,6 +105,7 @@ def _enqueue(kind: str, sheet: Sheet, priority: int) -> Job:
         priority=priority,
         max_attempts=settings.SHEET_TRIES,
         family=sheet.base.family,
+        base=sheet.base.slug,
         again=True,
     )
 

@@ -16,6 +16,7 @@ from django.db import DatabaseError, close_old_connections
 
 from registry import jobs
 from registry.models import Job, JobState
+from registry.warm_base import WarmBase
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +35,12 @@ class DeviceBroken(Exception):
 def serve(queue: str, stopping: threading.Event, *, once: bool = False) -> int:
     """Do jobs of the queue until `stopping`, or with `once` until it is empty; the number of jobs taken.
 
-    Jobs for the base that is loaded go before others of the same priority. Raises DeviceBroken.
+    Jobs for the very base that is loaded go before others of the same priority. Raises DeviceBroken.
     """
-    taken, family = 0, ""
+    taken, warm = 0, WarmBase()
     while not stopping.is_set():
         try:
-            job = jobs.run_next(queue, loaded_family=family, stopping=stopping.is_set)
+            job = jobs.run_next(queue, loaded=warm.loaded, stopping=stopping.is_set)
         except DatabaseError:
             logger.exception("The database is away; looking again.")
             close_old_connections()
@@ -53,7 +54,8 @@ def serve(queue: str, stopping: threading.Event, *, once: bool = False) -> int:
             close_old_connections()
             stopping.wait(IDLE_SECONDS)
             continue
-        taken, family = taken + 1, job.family or family
+        taken += 1
+        warm.did(job)
         if _broke_the_device(job):
             raise DeviceBroken(job.error_message)
     return taken

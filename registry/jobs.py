@@ -26,6 +26,7 @@ from kombu.exceptions import KombuError
 from registry.errors import KuraError
 from registry.leases import LeaseKeeper, is_gone, worker_name
 from registry.models.jobs import Job, JobQueue, JobState
+from registry.warm_base import WarmBase
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ def enqueue(
     queue: str = JobQueue.CPU,
     priority: int = 0,
     family: str = "",
+    base: str = "",
     max_attempts: int = 3,
     again: bool = False,
 ) -> Job:
@@ -77,6 +79,7 @@ def enqueue(
         "queue": JobQueue(queue),
         "priority": priority,
         "family": family,
+        "base": base,
         "max_attempts": max_attempts,
     }
     with transaction.atomic():
@@ -206,18 +209,19 @@ def current() -> JobContext | None:
 # --- Doing work ---------------------------------------------------------------------------------------------
 
 
-def claim(queue: str, worker: str, loaded_family: str = "") -> Job | None:
+def claim(queue: str, worker: str, loaded: str = "") -> Job | None:
     """Take the next job of the queue for this worker, or None.
 
-    Urgent ones first, then those of the base family that the worker has loaded, then the oldest. Rows that
-    another worker is just taking are passed over, so no job is taken twice.
+    Urgent ones first, then those of the very base that the worker has `loaded` (its slug), then the oldest.
+    Rows that another worker is just taking are passed over, so no job is taken twice.
     """
+    warm = Q(base=loaded) & ~Q(base="")
     with transaction.atomic():
         job = (
             _due()
             .filter(queue=queue)
-            .annotate(loaded=Case(When(family=loaded_family, then=Value(0)), default=Value(1)))
-            .order_by("priority", "loaded", "created", "pk")
+            .annotate(cold=Case(When(warm, then=Value(0)), default=Value(1)))
+            .order_by("priority", "cold", "created", "pk")
             .select_for_update(skip_locked=True)
             .first()
         )
@@ -236,9 +240,9 @@ def claim(queue: str, worker: str, loaded_family: str = "") -> Job | None:
     return job
 
 
-def run_next(queue: str, *, loaded_family: str = "", stopping: Stopping = lambda: False) -> Job | None:
+def run_next(queue: str, *, loaded: str = "", stopping: Stopping = lambda: False) -> Job | None:
     """Claim one job, do it, and record how it went; None when there is nothing to do."""
-    job = claim(queue, worker_name(), loaded_family)
+    job = claim(queue, worker_name(), loaded)
     if job is not None:
         run(job, stopping)
     return job
@@ -246,12 +250,13 @@ def run_next(queue: str, *, loaded_family: str = "", stopping: Stopping = lambda
 
 def work(queue: str, stopping: Stopping = lambda: False) -> int:
     """Do jobs until the queue is empty or `stopping()`; the number of jobs taken."""
-    taken, family = 0, ""
+    taken, warm = 0, WarmBase()
     while not stopping():
-        job = run_next(queue, loaded_family=family, stopping=stopping)
+        job = run_next(queue, loaded=warm.loaded, stopping=stopping)
         if job is None:
             break
-        taken, family = taken + 1, job.family or family
+        taken += 1
+        warm.did(job)
     return taken
 
 

@@ -15,6 +15,14 @@ class Precision(models.TextChoices):
     FLOAT16 = "float16", "float16"
 
 
+class Prediction(models.TextChoices):
+    """What a denoiser was trained to predict, where its files do not say it or say it wrongly."""
+
+    EPSILON = "epsilon", _("noise (epsilon)")
+    VELOCITY = "v_prediction", _("velocity (v-prediction)")
+    VELOCITY_ZERO_SNR = "v_prediction_zero_snr", _("velocity, zero terminal SNR")
+
+
 class BaseModel(models.Model):
     """A base model family (`parent` is null) or a checkpoint of one.
 
@@ -33,7 +41,24 @@ class BaseModel(models.Model):
     weights = models.CharField(
         max_length=500,
         blank=True,
-        help_text="local diffusers folder a worker renders with; empty = not renderable",
+        help_text=(
+            "local diffusers folder, or single safetensors checkpoint, a worker renders with; "
+            "empty = not renderable"
+        ),
+    )
+    weights_layout = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text=(
+            "local diffusers folder that a single checkpoint takes configurations, tokenizers and parts it "
+            "lacks from; empty = that of the parent"
+        ),
+    )
+    weights_prediction = models.CharField(
+        max_length=24,
+        blank=True,
+        choices=Prediction.choices,
+        help_text="what the denoiser predicts; empty = as the weights say",
     )
     weights_revision = models.CharField(
         max_length=64, blank=True, help_text="commit of the Hub's repository that the weights are from"
@@ -60,6 +85,10 @@ class BaseModel(models.Model):
             models.CheckConstraint(condition=~models.Q(family=""), name="base_model_has_family"),
             models.CheckConstraint(
                 condition=models.Q(weights_dtype__in=["", *Precision.values]), name="base_model_dtype_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(weights_prediction__in=["", *Prediction.values]),
+                name="base_model_prediction_known",
             ),
         ]
 

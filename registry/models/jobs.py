@@ -36,8 +36,9 @@ class Job(models.Model):
     queue = models.CharField(max_length=8, choices=JobQueue.choices, default=JobQueue.CPU)
     state = models.CharField(max_length=8, choices=JobState.choices, default=JobState.QUEUED)
     priority = models.SmallIntegerField(default=0, help_text=_("Smaller goes first."))
-    family = models.CharField(
-        max_length=64, blank=True, help_text=_("Base model family; a worker keeps one base loaded.")
+    family = models.CharField(max_length=64, blank=True, help_text=_("Base model family."))
+    base = models.CharField(
+        max_length=100, blank=True, help_text=_("Slug of the base model; a worker keeps it loaded.")
     )
     payload = models.JSONField(default=dict, blank=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,15 +20,17 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from inference import warm_bases
+from inference.base_files import BaseFiles
 from inference.errors import CannotRender
 from inference.models import Cell, Sheet, SheetState
 from inference.recipes import library
 from inference.services import request_sheet
-from inference.warm_bases import forget_engine
+from inference.warm_bases import WarmBases, forget_engine
 from inference.worker import DeviceBroken, Supervisor, card_of, serve
 from registry import jobs
 from registry.models import Job, JobState
-from tests.inference.rows import make_base, make_version
+from tests.inference.rows import kohya_lora, make_base, make_version
 from tests.inference.test_render import PROMPTS
 from tests.registry.brokers import wait_for
 
@@ -142,6 +145,33 @@ def test_a_worker_whose_card_is_broken_ends_so_that_another_process_takes_its_pl
     with pytest.raises(DeviceBroken, match="illegal memory access"):
         serve("gpu", threading.Event(), once=True)
     assert Job.objects.filter(attempt=0).count() == 1
+
+
+@pytest.mark.engine
+@pytest.mark.django_db
+def test_two_bases_of_one_family_are_loaded_once_each_however_their_jobs_alternate(
+    tiny_base: Path, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.INFERENCE_THREADS = 1
+    # Room for the newest one only.
+    monkeypatch.setattr(warm_bases, "memory_for_bases", lambda: 1)
+    monkeypatch.setitem(library.FAMILIES, "toybox", library.Native(16, 2, 3.0, PROMPTS))
+    shutil.copytree(tiny_base, tmp_path / "other")
+    (tmp_path / "other" / "notes.txt").write_text("another base")
+    bases = [make_base(tiny_base), make_base(tmp_path / "other", slug="other")]
+    loaded: list[str] = []
+
+    def load(files: BaseFiles) -> Any:
+        loaded.append(files.digest)
+        return warm_bases._load(files)
+
+    monkeypatch.setattr(warm_bases, "_warm", WarmBases(load))
+    for number in range(4):
+        version = make_version(kohya_lora(seed=90 + number), name=f"a{number}", trigger_words=["momo"])
+        request_sheet(version=version, recipe="quick", base=bases[number % 2])
+    assert serve("gpu", threading.Event(), once=True) == 4
+    assert Sheet.objects.filter(state=SheetState.DONE).count() == 4
+    assert len(loaded) == len(set(loaded)) == 2
 
 
 @pytest.mark.django_db

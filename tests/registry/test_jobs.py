@@ -105,12 +105,12 @@ def test_a_broker_that_is_away_does_not_stop_the_asking(
 # --- Claiming -----------------------------------------------------------------------------------------------
 
 
-def test_urgent_jobs_go_first_then_the_loaded_family_then_the_oldest(woken: list[str]) -> None:
-    jobs.enqueue("test", "old sdxl", queue="gpu", family="sdxl")
-    jobs.enqueue("test", "flux", queue="gpu", family="flux1")
-    jobs.enqueue("test", "new sdxl", queue="gpu", family="sdxl")
-    jobs.enqueue("test", "a person waits", queue="gpu", family="sd1", priority=-10)
-    order = [job.key for _ in range(4) if (job := jobs.claim("gpu", "w", loaded_family="flux1"))]
+def test_urgent_jobs_go_first_then_those_of_the_loaded_base_then_the_oldest(woken: list[str]) -> None:
+    jobs.enqueue("test", "old sdxl", queue="gpu", base="sdxl")
+    jobs.enqueue("test", "flux", queue="gpu", base="flux-dev")
+    jobs.enqueue("test", "new sdxl", queue="gpu", base="sdxl")
+    jobs.enqueue("test", "a person waits", queue="gpu", base="sd15", priority=-10)
+    order = [job.key for _ in range(4) if (job := jobs.claim("gpu", "w", loaded="flux-dev"))]
     assert order == ["a person waits", "flux", "old sdxl", "new sdxl"]
 
 
