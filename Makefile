@@ -61,6 +61,6 @@ $(VENV)/installed-runtime: requirements.txt requirements-web.txt constraints.txt
 	@$(PYTHON) config/install.py runtime
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed-runtime requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed-runtime requirements-dev.txt requirements-detector.txt
 	@$(PYTHON) config/install.py dev
 	@touch $@

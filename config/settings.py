@@ -164,6 +164,8 @@ SHEETS_VETTING = env_choices(
 )
 SHEETS_PER_DAY = env_int("SHEETS_PER_DAY", 0, minimum=0)
 SHEETS_QUEUE = env_int("SHEETS_QUEUE", 200, minimum=1)
+# A hand detector in ONNX, for the crops that reviewers look at; none: the crops are guessed.
+HAND_DETECTOR = str(env_path("HAND_DETECTOR", Path())) if env_str("HAND_DETECTOR") else ""
 # What one process that reads a foreign pickle or two checkpoints may take.
 CONVERTER_MEMORY_MB = env_int("CONVERTER_MEMORY_MB", 4096, minimum=512)
 CONVERTER_SECONDS = env_int("CONVERTER_SECONDS", 1800, minimum=1)

@@ -160,3 +160,24 @@ class BrokenBase(SheetFailed):
 
     code = "broken_base"
     next_step = "Check the base model's weights and the precision it is loaded with."
+
+
+class HandDetectorUnusable(KuraError):
+    """HAND_DETECTOR names a file that is no ONNX model of the known layout, or finds no hands."""
+
+    code = "hand_detector_unusable"
+    next_step = "Export the detector to ONNX without NMS (docs/sheets.md), or unset HAND_DETECTOR."
+
+
+class HandDetectorMissing(KuraError):
+    """HAND_DETECTOR names a file that is not there or cannot be read."""
+
+    code = "hand_detector_missing"
+    next_step = "Put the model where HAND_DETECTOR says, on every machine that renders, or unset it."
+
+
+class HandDetectorNoRuntime(KuraError):
+    """HAND_DETECTOR is set, and onnxruntime, which runs the detector, is not installed."""
+
+    code = "hand_detector_no_runtime"
+    next_step = "Install it: .venv/bin/pip install -r requirements-detector.txt"
