@@ -16,7 +16,7 @@ from inference.house_recipes import problem_of, save_house_recipe
 from inference.models import HouseRecipe
 from inference.recipes import FAMILIES, Layout, Recipe, recipe_from_dict
 
-_SIMPLE = ("steps", "cfg", "width", "height", "sampler", "negative", "clip_skip")
+_SIMPLE = ("steps", "cfg", "width", "height", "sampler", "negative", "clip_skip", "true_cfg")
 _SAMPLERS = ("dpmpp_2m_karras", "dpmpp_sde_karras", "euler_a", "euler_flow")
 
 
@@ -48,6 +48,10 @@ class HouseRecipeForm(forms.ModelForm):  # type: ignore[type-arg]
     sampler = forms.ChoiceField(label=_("sampler"), choices=[(name, name) for name in _SAMPLERS])
     negative = forms.CharField(label=_("negative prompt"), required=False, max_length=2000, strip=True)
     clip_skip = forms.IntegerField(label=_("clip skip"), min_value=1, max_value=12, initial=1)
+    true_cfg = forms.FloatField(
+        label=_("true guidance"), min_value=1, max_value=50, initial=1,
+        help_text=_("above 1 for a negative prompt where the guidance is distilled into the model (FLUX.1)"),
+    )  # fmt: skip
 
     class Meta:
         model = HouseRecipe
@@ -117,7 +121,7 @@ def _prompt(line: str) -> dict[str, Any]:
 
 def _fields(recipe: Recipe) -> dict[str, Any]:
     """The form's fields of a recipe."""
-    values = {**recipe.as_dict(), "clip_skip": recipe.clip_skip}
+    values = {**recipe.as_dict(), "clip_skip": recipe.clip_skip, "true_cfg": recipe.true_cfg}
     fields = {name: values[name] for name in ("batch_prompts", *_SIMPLE)}
     lines = [" | ".join(filter(None, (prompt.template, prompt.subject))) for prompt in recipe.prompts]
     return fields | {

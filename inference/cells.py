@@ -50,6 +50,8 @@ def sampling_inputs(how: Sampled) -> Inputs:
     }
     if how.clip_skip != 1:
         inputs["clip_skip"] = how.clip_skip
+    if how.true_cfg != 1:
+        inputs["true_cfg"] = how.true_cfg
     if how.hires is not None:
         inputs["hires"] = asdict(how.hires)
     return inputs

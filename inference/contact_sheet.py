@@ -43,6 +43,7 @@ GROUP_GAP = 24
 LINE_HEIGHT, GROUP_HEIGHT = 22, 30
 _GROUPS = {
     "cfg": "guidance (CFG)", "clip_skip": "clip skip", "negative": "negative prompt", "hires": "second pass",
+    "true_cfg": "true guidance",
     "block": "one block alone", "all": "all together", "single": "each alone", "pair": "two together",
     "earlier": "earlier version", "this": "this version",
 }  # fmt: skip
@@ -195,7 +196,8 @@ def _legend(plan: SheetPlan, columns: tuple[Column, ...]) -> list[str]:
     """What the columns of the recipe mean, in a line or two; nothing where they are weights only."""
     recipe, usual = plan.recipe, plan.recipe.weights[-1]
     other_bases = any(column.role is Role.BASE and column.override for column in columns)
-    fixed = f"{recipe.steps} steps, {recipe.sampler}, guidance {recipe.cfg:g}, weight {usual:g}"
+    true = f" and true guidance {recipe.true_cfg:g}" if recipe.true_cfg != 1 else ""
+    fixed = f"{recipe.steps} steps, {recipe.sampler}, guidance {recipe.cfg:g}{true}, weight {usual:g}"
     told = {
         Layout.LADDER: "",
         Layout.AXES: f"One value changes at a time; the others stay at {fixed}.",

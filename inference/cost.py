@@ -12,7 +12,7 @@ from inference.cells import keyed_cells, sampling_inputs
 from inference.house_recipes import find_recipe
 from inference.layouts import BatchLayout
 from inference.models import Cell, SheetCell
-from inference.recipes import Batch, Role
+from inference.recipes import Batch, Role, is_distilled
 from inference.services import STANDARD, choose_base, digest_here
 from inference.shown import Other, content_of
 from registry.models import BaseModel, Version
@@ -69,7 +69,7 @@ def cost_of(
             missing.append(batch)
             here |= own  # a column that samples as another one does is rendered once
     alike = [cell for cell in made if cell.inputs["environment"] == environment]
-    seconds, measured = _seconds(missing, alike)
+    seconds, measured = _seconds(missing, alike, distilled=is_distilled(content.plan.recipe.family))
     return Cost(content.plan.cells, sum(len(batch.texts) for batch in missing), seconds, measured)
 
 
@@ -81,7 +81,7 @@ def _last_cells(base: BaseModel) -> list[Cell]:
     return sorted(found.values(), key=lambda cell: cell.created, reverse=True)
 
 
-def _seconds(batches: Sequence[Batch], made: Sequence[Cell]) -> tuple[float | None, bool]:
+def _seconds(batches: Sequence[Batch], made: Sequence[Cell], *, distilled: bool) -> tuple[float | None, bool]:
     """What the batches take by what cells took, and whether all of it was measured in their own layout."""
     if not batches:
         return 0.0, True
@@ -89,28 +89,35 @@ def _seconds(batches: Sequence[Batch], made: Sequence[Cell]) -> tuple[float | No
     rates = []
     for cell in made:
         sampling, pictures = cell.inputs["sampling"], len(cell.inputs["batch"])
-        alike[_layout(sampling, pictures, cell.inputs["role"])].append(cell.seconds)
-        rates.append(cell.seconds / _work(sampling))
+        alike[_layout(sampling, pictures, cell.inputs["role"], distilled)].append(cell.seconds)
+        rates.append(cell.seconds / _work(sampling, distilled))
     total, measured = 0.0, True
     for batch in batches:
         sampling, pictures = sampling_inputs(batch.how), len(batch.texts)
-        seconds = alike.get(_layout(sampling, pictures, str(batch.column.role)))
+        seconds = alike.get(_layout(sampling, pictures, str(batch.column.role), distilled))
         if seconds is None:
             measured = False
-        total += pictures * (median(seconds) if seconds else median(rates) * _work(sampling))
+        total += pictures * (median(seconds) if seconds else median(rates) * _work(sampling, distilled))
     return round(total, 1), measured
 
 
-def _layout(sampling: Mapping[str, Any], pictures: int, role: str) -> tuple[Any, ...]:
-    """What decides how long a picture takes: guidance and words do not. A patched batch takes longer."""
+def _layout(sampling: Mapping[str, Any], pictures: int, role: str, distilled: bool) -> tuple[Any, ...]:
+    """What decides how long a picture takes: words do not. A patched batch takes longer."""
     hires = sampling.get("hires") or {}
     sides = (sampling["width"], sampling["height"], sampling["steps"], sampling["sampler"])
-    return (*sides, *sorted(hires.items()), pictures, role == Role.ADAPTER)
+    halves = _halves(sampling, distilled)
+    return (*sides, *sorted(hires.items()), halves, pictures, role == Role.ADAPTER)
 
 
-def _work(sampling: Mapping[str, Any]) -> float:
+def _halves(sampling: Mapping[str, Any], distilled: bool) -> int:
+    """Predictions for one picture and step: guidance by a negative half takes a second one."""
+    guidance = sampling.get("true_cfg", 1) if distilled else sampling["cfg"]
+    return 1 if guidance == 1 else 2
+
+
+def _work(sampling: Mapping[str, Any], distilled: bool) -> float:
     """Pixels times how often the denoiser is asked for them."""
-    asked = 2 if sampling["sampler"] in _TWICE else 1
+    asked = (2 if sampling["sampler"] in _TWICE else 1) * _halves(sampling, distilled)
     once = float(sampling["width"] * sampling["height"])
     work: float = once * sampling["steps"] * asked
     if hires := sampling.get("hires"):

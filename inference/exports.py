@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from inference.models import Sheet
-from inference.recipes import Hires, Sampled, SheetPlan
+from inference.recipes import Hires, Sampled, SheetPlan, is_distilled
 from registry.models import File
 
 # Names of the samplers as each program spells them: AUTOMATIC1111 (sampler and schedule in one), ComfyUI's
@@ -121,6 +121,9 @@ def a1111_parameters(cell: CellFacts) -> str:
         "Size": f"{how.width}x{how.height}",
         "Model": cell.base,
     }
+    if is_distilled(cell.family):
+        # As Forge writes it, which renders FLUX.1 where AUTOMATIC1111 does not.
+        told |= {"CFG scale": f"{how.true_cfg:g}", "Distilled CFG Scale": f"{how.cfg:g}"}
     if cell.base_digest:
         told["Model hash"] = cell.base_digest[:10]
     if how.clip_skip != 1:
@@ -183,11 +186,14 @@ def comfyui_workflow(cell: CellFacts) -> dict[str, Any]:
     latent = "EmptySD3LatentImage" if cell.family in _SIXTEEN else "EmptyLatentImage"
     graph["4"] = _node(latent, "Size", width=how.width, height=how.height, batch_size=1)
     positive: list[Any] = ["2", 0]
+    negative: list[Any] = ["3", 0]
     cfg = how.cfg
-    if cell.family == "flux1":
-        # The guidance is distilled into the model; the sampler's own stays at 1.
+    if is_distilled(cell.family):
+        # The guidance is distilled into the model, and given with both texts; the sampler's own is the true
+        # one, and 1 leaves the negative prompt out.
         graph["9"] = _node("FluxGuidance", "Guidance", guidance=how.cfg, conditioning=["2", 0])
-        positive, cfg = ["9", 0], 1.0
+        graph["24"] = _node("FluxGuidance", "Guidance", guidance=how.cfg, conditioning=["3", 0])
+        positive, negative, cfg = ["9", 0], ["24", 0], how.true_cfg
     common = {
         "seed": cell.seed,
         "cfg": cfg,
@@ -195,7 +201,7 @@ def comfyui_workflow(cell: CellFacts) -> dict[str, Any]:
         "scheduler": scheduler,
         "model": model,
         "positive": positive,
-        "negative": ["3", 0],
+        "negative": negative,
     }
     graph["6"] = _node("KSampler", "Sampler", steps=how.steps, denoise=1.0, latent_image=["4", 0], **common)
     last = "6"
@@ -265,7 +271,9 @@ def diffusers_script(cell: CellFacts) -> str:
     if how.clip_skip != 1:
         # diffusers counts the layers that are left out.
         arguments["clip_skip"] = how.clip_skip - 1
-    if not how.negative or cell.family == "flux1":
+    if how.true_cfg != 1:
+        arguments["true_cfg_scale"] = how.true_cfg
+    elif not how.negative:
         del arguments["negative_prompt"]
     lines += ["", "image = pipe("]
     lines += [f"    {name}={value!r}," for name, value in arguments.items()]

@@ -11,7 +11,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from inference.errors import NoRecipe
 from inference.models import HouseRecipe
-from inference.recipes import RECIPE_NAMES, Recipe, UnknownRecipe, get_recipe, recipe_from_dict
+from inference.recipes import (
+    RECIPE_NAMES,
+    Recipe,
+    UnknownRecipe,
+    get_recipe,
+    is_distilled,
+    recipe_from_dict,
+)
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 LARGEST_SIDE, MOST_STEPS, MOST_CELLS, MOST_AT_ONCE = 2048, 200, 600, 32
@@ -44,6 +51,8 @@ def problem_of(recipe: Recipe) -> str:
         return f"Sides are at most {LARGEST_SIDE} pixels."
     if recipe.width % 8 or recipe.height % 8:
         return "Sides are multiples of 8 pixels."
+    if problem := _negative_problem(recipe):
+        return problem
     if recipe.steps > MOST_STEPS:
         return f"There are at most {MOST_STEPS} steps."
     if recipe.batch_size > MOST_AT_ONCE:
@@ -52,6 +61,17 @@ def problem_of(recipe: Recipe) -> str:
     columns = 2 + len(recipe.weights) + 2 * sum(len(axis.values) for axis in recipe.axes)
     if recipe.rows * columns > MOST_CELLS:
         return f"A sheet has at most {MOST_CELLS} cells."
+    return ""
+
+
+def _negative_problem(recipe: Recipe) -> str:
+    """What stands in the way of guidance by a negative prompt; FLUX.1 needs a true one beside its own."""
+    fields = {axis.field for axis in recipe.axes}
+    true = recipe.true_cfg > 1 or "true_cfg" in fields
+    if not is_distilled(recipe.family):
+        return f"The guidance of {recipe.family} is a true one already." if true else ""
+    if recipe.true_cfg == 1 and (recipe.negative or "negative" in fields):
+        return f"A negative prompt for {recipe.family} needs a true guidance above 1."
     return ""
 
 

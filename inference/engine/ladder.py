@@ -29,8 +29,9 @@ class Sampling:
     """How the pictures of a batch are sampled; sizes in pixels.
 
     `sampler` is one of `sampling.SAMPLERS`; `cfg` is the guidance, for FLUX.1 the one that is distilled into
-    it. `clip_skip` counts as practitioners do: 1 is the layer that the family was made for. `vae` is the
-    folder of a VAE to decode with instead of the base's, "" for its own.
+    it, beside which `true_cfg` above 1 is the one by the negative prompt. `clip_skip` counts as practitioners
+    do: 1 is the layer that the family was made for. `vae` is the folder of a VAE to decode with instead of
+    the base's, "" for its own.
     """
 
     steps: int
@@ -42,6 +43,7 @@ class Sampling:
     clip_skip: int = 1
     hires: Hires | None = None
     vae: str = ""
+    true_cfg: float = 1.0
 
 
 class Engine:
@@ -80,8 +82,15 @@ class Engine:
             )
         if how.steps < 1 or how.clip_skip < 1:
             raise SamplingDoesNotFit("Steps and clip skip are at least 1.")
-        if how.negative and not self.family.takes_negative:
-            raise SamplingDoesNotFit("This base has no negative prompt; its guidance is built in.")
+        if self.family.distilled:
+            if how.true_cfg < 1:
+                raise SamplingDoesNotFit("A true guidance is at least 1.")
+            if how.negative and how.true_cfg == 1:
+                raise SamplingDoesNotFit(
+                    "The guidance of this base is built in: a negative prompt needs a true one above 1."
+                )
+        elif how.true_cfg != 1:
+            raise SamplingDoesNotFit("The guidance of this base is a true one already.")
         if how.hires is not None and not (
             how.hires.scale > 1 and how.hires.strength <= 1 and int(how.hires.steps * how.hires.strength) >= 1
         ):
@@ -131,7 +140,7 @@ class Engine:
 
     @torch.inference_mode()
     def _sample(self, texts: Sequence[str], seeds: Sequence[int], how: Sampling) -> list[Picture]:
-        conditioning = self.family.embed(texts, how.negative, how.cfg, how.clip_skip)
+        conditioning = self.family.embed(texts, how.negative, how.cfg, how.clip_skip, how.true_cfg)
         rows, vae = RowNoise(seeds), self._vae(how.vae)
 
         def run(width: int, height: int, steps: int, start: Start | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """What is on a comparison sheet: recipes, and the plan a recipe becomes for one adapter. Pure."""
 
 from inference.recipes.columns import Column, Role, Shown, Slot, block_vectors
-from inference.recipes.library import FAMILIES, RECIPE_NAMES, UnknownRecipe, get_recipe
+from inference.recipes.library import FAMILIES, RECIPE_NAMES, UnknownRecipe, get_recipe, is_distilled
 from inference.recipes.plan import Batch, Place, Row, Sampled, SheetPlan, plan_from_dict
 from inference.recipes.recipe import (
     AUTHORS,
@@ -40,6 +40,7 @@ __all__ = [
     "canonical_json",
     "digest",
     "get_recipe",
+    "is_distilled",
     "plan_from_dict",
     "recipe_from_dict",
 ]

@@ -14,8 +14,9 @@ class UnknownRecipe(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """What a family is usually rendered with: side in pixels, steps, guidance, prompts, sampler, and what
-    practitioners try beside that sampler.
+    """What a family is usually rendered with: side in pixels, steps, guidance, prompts, sampler, what
+    practitioners try beside that sampler, and the true guidance beside a distilled one where a negative
+    prompt is to take part.
     """
 
     side: int
@@ -24,6 +25,7 @@ class Native:
     prompts: tuple[Prompt, ...]
     sampler: str = "dpmpp_2m_karras"
     others: tuple[str, ...] = ("dpmpp_sde_karras", "euler_a")
+    true_cfg: float = 1.0
 
 
 # The toybox knows six things, six colors and ten grounds; it was trained on exactly these words.
@@ -65,9 +67,17 @@ FAMILIES: dict[str, Native] = {
     "sd3_medium": _FLOW,
     "sd35_medium": _FLOW,
     "sd35_large": _FLOW,
-    "flux1": replace(_FLOW, cfg=3.5),
+    # A true guidance comes on top of the distilled one: of the values in use a low one.
+    "flux1": replace(_FLOW, cfg=3.5, true_cfg=2.0),
 }
 """Families that can be rendered today. The side is the one the family was trained at."""
+
+
+def is_distilled(family: str) -> bool:
+    """Whether the guidance of a family is an input of its model, beside which there may be a true one."""
+    native = FAMILIES.get(family)
+    return native is not None and native.true_cfg != 1
+
 
 _SEEDS = (11, 23)
 _STANDARD_WEIGHTS = (0.4, 0.6, 0.8, 1.0)
@@ -102,9 +112,12 @@ def _quick(family: str, native: Native) -> Recipe:
 
 
 def _negative(family: str, native: Native) -> Recipe:
-    """With and without the negative prompt that the author recommends."""
+    """With and without the negative prompt that the author recommends.
+
+    Where the guidance is distilled, all columns have a true one besides: else they would differ by that too.
+    """
     axes = (Axis("negative", (AUTHORS,)),)
-    standard = _standard(family, native)
+    standard = replace(_standard(family, native), true_cfg=native.true_cfg)
     return replace(standard, name="negative", weights=_USUAL, layout=Layout.AXES, axes=axes)
 
 

@@ -46,6 +46,7 @@ class Sampled:
     negative: str
     clip_skip: int = 1
     hires: Hires | None = None
+    true_cfg: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class SheetPlan:
             "negative": recipe.negative,
             "clip_skip": recipe.clip_skip,
             "hires": recipe.hires,
+            "true_cfg": recipe.true_cfg,
         }
         changed = {field: value for field, value in column.override if field in values}
         return Sampled(**(values | changed))

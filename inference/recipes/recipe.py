@@ -11,7 +11,7 @@ from typing import Any
 
 AUTHORS = "{author}"
 """As a value of the axis `negative`: what the adapter's author recommends."""
-AXIS_FIELDS = ("weight", "sampler", "cfg", "steps", "seed", "negative", "hires", "clip_skip")
+AXIS_FIELDS = ("weight", "sampler", "cfg", "steps", "seed", "negative", "hires", "clip_skip", "true_cfg")
 """What can be changed one at a time; a value of `seed` is added to every seed of the sheet."""
 
 
@@ -147,7 +147,7 @@ class Axis:
 
 _AXIS_TYPES: dict[str, tuple[type, ...]] = {
     "weight": (int, float), "sampler": (str,), "cfg": (int, float), "steps": (int,), "seed": (int,),
-    "negative": (str,), "hires": (Hires,), "clip_skip": (int,),
+    "negative": (str,), "hires": (Hires,), "clip_skip": (int,), "true_cfg": (int, float),
 }  # fmt: skip
 
 
@@ -157,7 +157,8 @@ class Recipe:
 
     `batch_prompts` prompts x all seeds make one batch in one column: every batch has the same shape, so that
     a base cell, its control and its adapter cells are computed alike. `weights` ascend: the columns of a
-    ladder, elsewhere the weights that the other columns are rendered at.
+    ladder, elsewhere the weights that the other columns are rendered at. `cfg` is the guidance; where that is
+    distilled into the model (FLUX.1), `true_cfg` above 1 is the one by the negative prompt.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Recipe:
     axes: tuple[Axis, ...] = ()
     clip_skip: int = 1
     hires: Hires | None = None
+    true_cfg: float = 1.0
 
     def __post_init__(self) -> None:
         if not (self.prompts and self.seeds and self.weights):
@@ -191,6 +193,8 @@ class Recipe:
             raise ValueError("The seeds of a recipe differ.")
         if min(self.steps, self.width, self.height, self.clip_skip) < 1:
             raise ValueError("Steps, sides and clip skip of a recipe are at least 1.")
+        if self.true_cfg < 1:
+            raise ValueError("The true guidance of a recipe is at least 1.")
         if bool(self.axes) != (self.layout is Layout.AXES):
             raise ValueError("A recipe has axes when they are its layout, and only then.")
         if len({axis.field for axis in self.axes}) != len(self.axes):
@@ -234,7 +238,7 @@ class Recipe:
         return digest(self.as_dict())
 
 
-_LATER: dict[str, Any] = {"layout": "ladder", "axes": [], "clip_skip": 1, "hires": None}
+_LATER: dict[str, Any] = {"layout": "ladder", "axes": [], "clip_skip": 1, "hires": None, "true_cfg": 1.0}
 
 
 def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:

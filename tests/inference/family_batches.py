@@ -37,7 +37,7 @@ def ours(engine: Engine, how: Sampling, texts: list[str] = TEXTS) -> Any:
     from inference.engine.sampling import RowNoise, denoise
 
     base = engine.base
-    conditioning = engine.family.embed(texts, how.negative, how.cfg, how.clip_skip)
+    conditioning = engine.family.embed(texts, how.negative, how.cfg, how.clip_skip, how.true_cfg)
     latents = denoise(
         engine.family, how.sampler, base.scheduler_config, conditioning, RowNoise(SEEDS[: len(texts)]),
         LATENT, how.steps, device=torch.device("cpu"),
@@ -57,8 +57,10 @@ def generators() -> list[Any]:
 
 def theirs(family: str, pipeline: Any, how: Sampling, **options: Any) -> Any:
     """What diffusers' pipeline makes of the same batch."""
-    if family != "flux1":
+    if family != "flux1" or how.true_cfg != 1:
         options["negative_prompt"] = [how.negative] * len(TEXTS)
+    if how.true_cfg != 1:
+        options["true_cfg_scale"] = how.true_cfg
     found: Any = pipeline(
         prompt=TEXTS,
         num_inference_steps=how.steps,

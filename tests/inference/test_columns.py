@@ -143,8 +143,19 @@ def test_a_family_whose_blocks_have_no_names_says_so() -> None:
 def test_the_authors_negative_prompt_is_set_beside_none() -> None:
     sheet = plan("negative")
     assert {sheet.sampled(column).negative for column in sheet.columns} == {"", "blurry"}
+    assert {sheet.sampled(column).true_cfg for column in sheet.columns} == {1.0}
     with pytest.raises(ValueError, match="negative"):
         assert plan("negative", shown=()).columns
+
+
+def test_the_negative_recipe_of_flux_has_a_true_guidance_in_every_column_and_no_other_recipe_has() -> None:
+    recipes = {name: get_recipe(name, "flux1") for name in RECIPE_NAMES}
+    assert {name for name, recipe in recipes.items() if recipe.true_cfg != 1} == {"negative"}
+    shown = (Shown("a" * 64, trigger=MOMO, negative="blurry"),)
+    sheet = SheetPlan(recipes["negative"], MOMO, shown)
+    told = [(sheet.sampled(column).negative, sheet.sampled(column).true_cfg) for column in sheet.columns]
+    assert told == [("", 2.0), ("", 2.0), ("", 2.0), ("blurry", 2.0), ("blurry", 2.0)]
+    assert plan_from_dict(sheet.as_dict()) == sheet
 
 
 def test_an_earlier_version_is_called_by_its_own_words_and_so_is_its_base() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.management import call_command
 
 from inference.cost import cost_of
 from inference.errors import RecipeDoesNotFit
+from inference.house_recipes import save_house_recipe
 from inference.models import Cell, Sheet, SheetState
 from inference.recipes import Prompt, get_recipe, library
 from inference.render import forget_engine, render_sheet
@@ -162,6 +164,34 @@ def test_seconds_are_those_of_cells_of_the_same_layout_else_scaled_by_work(small
     # Eight cells of two steps, and one step more at 1.5 x 1.5 the pixels.
     assert (hires.new_cells, hires.measured) == (8, False)
     assert hires.seconds == pytest.approx(8 * 0.5 * (2 + 2.25 * 2 * 0.5) / 2, abs=0.1)
+
+
+@pytest.mark.engine
+def test_a_true_guidance_beside_a_distilled_one_costs_twice(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = make_version(trigger_words=["momo"])
+    blob = store_bytes(b"picture", container="png")
+    Sample.objects.create(version=version, blob=blob, parameters={"negativePrompt": "blurry"})
+    render_sheet(plan_sheet(version=version, recipe="quick").pk)
+    Cell.objects.update(seconds=0.5)
+    # As if the guidance of the cells that are there had been the distilled one alone.
+    monkeypatch.setitem(library.FAMILIES, "toybox", replace(library.FAMILIES["toybox"], true_cfg=2.0))
+    cost = cost_of(version, "negative")
+    assert (cost.measured, cost.seconds) == (False, pytest.approx(2 * 0.5 * cost.new_cells, abs=0.1))
+    # No cell of a sheet without it is the same.
+    assert cost.new_cells == cost.cells == 40
+
+
+@pytest.mark.engine
+def test_guidance_of_one_costs_half(small: Any) -> None:
+    version = make_version(trigger_words=["momo"])
+    render_sheet(plan_sheet(version=version, recipe="quick").pk)
+    Cell.objects.update(seconds=0.5)
+    spec = get_recipe("quick", "toybox").as_dict() | {"name": "plain", "cfg": 1.0}
+    save_house_recipe({name: value for name, value in spec.items() if name != "version"})
+    cost = cost_of(version, "plain")
+    assert (cost.new_cells, cost.measured, cost.seconds) == (12, False, pytest.approx(3.0, abs=0.1))
 
 
 @pytest.mark.engine

@@ -74,6 +74,25 @@ def test_every_input_of_the_workflow_leads_to_an_output_of_another_node(
     assert strengths == [(0.8, 0.8), (0.5, 0.25)]
 
 
+def test_flux_says_which_guidance_is_distilled_and_which_is_true() -> None:
+    how = replace(HOW, sampler="euler_flow", cfg=3.5, true_cfg=2.0, negative="blurry")
+    flux = replace(CELL, family="flux1", how=how)
+    assert "CFG scale: 2, Distilled CFG Scale: 3.5" in a1111_parameters(flux).replace(
+        "Seed: 11, Size: 512x768, Model: Base, ", ""
+    )
+    graph = comfyui_workflow(flux)
+    sampler = next(node["inputs"] for node in graph.values() if node["class_type"] == "KSampler")
+    assert sampler["cfg"] == 2.0
+    told = [graph[sampler[side][0]]["inputs"] for side in ("positive", "negative")]
+    assert [each["guidance"] for each in told] == [3.5, 3.5]
+    texts = [graph[each["conditioning"][0]]["inputs"]["text"] for each in told]
+    assert texts == [CELL.prompt, "blurry"]
+    script = diffusers_script(flux)
+    assert "negative_prompt='blurry'" in script and "true_cfg_scale=2.0" in script
+    plain = diffusers_script(replace(flux, how=replace(how, negative="", true_cfg=1.0)))
+    assert "negative_prompt" not in plain and "true_cfg" not in plain
+
+
 @pytest.mark.engine
 def test_the_script_makes_the_picture_of_the_engine(tiny_base: Path, engine: Any, tmp_path: Path) -> None:
     from inference.engine.ladder import Sampling

@@ -72,6 +72,22 @@ def test_without_guidance_only_the_prompt_is_computed(
     assert len(engines(family).family.embed(TEXTS, "", 1.0, 1).states) == len(TEXTS)
 
 
+@pytest.mark.parametrize("negative", ["blurry, bad hands", ""])
+@pytest.mark.parametrize("cfg", [3.5, 1.0])
+def test_flux_takes_a_negative_prompt_by_a_true_guidance_beside_the_distilled_one(
+    engines: Engines, tiny_families: Callable[[str], Any], negative: str, cfg: float
+) -> None:
+    how = replace(sampling("flux1", negative=negative), cfg=cfg, true_cfg=3.0)
+    rendered = ours(engines("flux1"), how)
+    assert np.abs(rendered - theirs("flux1", tiny_families("flux1"), how)).max() <= CLOSE
+    without = replace(how, negative="", true_cfg=1.0)
+    assert np.abs(rendered - ours(engines("flux1"), without)).max() > 1e-3
+    # A longer negative prompt pads both halves alike.
+    long = replace(how, negative=LONG)
+    assert len(engines("flux1").family.embed(TEXTS, LONG, cfg, 1, 3.0).states) == 2 * len(TEXTS)
+    assert np.isfinite(ours(engines("flux1"), long)).all()
+
+
 @pytest.mark.parametrize("family", WITH_UNET)
 @pytest.mark.parametrize("sampler", ["euler_a", "dpmpp_sde_karras"])
 @pytest.mark.filterwarnings("ignore:Should have t")  # diffusers leaves its Brownian tree by a rounding
@@ -230,7 +246,9 @@ def test_long_texts_and_emphasis_reach_every_text_encoder(engines: Engines, fami
         ("sd1", {"sampler": "euler_flow"}, "dpmpp_2m_karras"),
         ("flux1", {"sampler": "dpmpp_2m_karras"}, "euler_flow"),
         ("sdxl", {"sampler": "plms"}, "no sampler"),
-        ("flux1", {"negative": "ugly"}, "no negative prompt"),
+        ("flux1", {"negative": "ugly"}, "needs a true one above 1"),
+        ("flux1", {"negative": "ugly", "true_cfg": 0.5}, "at least 1"),
+        ("sd1", {"true_cfg": 2.0}, "true one already"),
         ("sd1", {"width": 33}, "multiples of 2"),
         ("flux1", {"height": 18}, "multiples of 4"),
         ("sd1", {"steps": 0}, "at least 1"),

@@ -24,7 +24,7 @@ FORM: dict[str, Any] = {
     "prompts": "a white cat by the sea at night\n{subject} on a hill by day | a yellow star\n",
     "seeds": "1, 2, 3", "weights": "0.5, 1", "batch_prompts": "2", "axes": "", "hires": "null",
     "steps": "4", "cfg": "5", "width": "64", "height": "64", "sampler": "dpmpp_2m_karras",
-    "negative": "", "clip_skip": "1",
+    "negative": "", "clip_skip": "1", "true_cfg": "1",
 }  # fmt: skip
 
 
@@ -74,13 +74,19 @@ def test_a_recipe_belongs_to_its_family() -> None:
     [
         {"name": "standard"}, {"name": "Two Words"}, {"width": 4096}, {"height": 60}, {"steps": 1000},
         {"weights": [1, 0.5]}, {"seeds": list(range(100))}, {"layout": "spiral"}, {"prompts": []},
-        {"axes": [{"field": "size", "values": [1]}]},
+        {"axes": [{"field": "size", "values": [1]}]}, {"true_cfg": 2.0}, {"true_cfg": 0.5},
+        {"family": "flux1", "negative": "ugly"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_rendered_or_looked_at_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         save_house_recipe(values(**change))
     assert not HouseRecipe.objects.exists()
+
+
+def test_a_negative_prompt_for_flux_comes_with_a_true_guidance() -> None:
+    row = save_house_recipe(values(family="flux1", negative="ugly", true_cfg=3.0))
+    assert find_recipe("client", "flux1").true_cfg == row.spec["true_cfg"] == 3.0
 
 
 def test_the_admin_writes_a_version_for_each_edit(admin: Client) -> None:

@@ -185,7 +185,8 @@ class _Plan:
         """The parameters while the sheet grows and has no manifest yet; only what the plan really holds."""
         recipe = self.recipe | {name: value for name, value in head.override.items() if name != "seed"}
         negative = recipe.get("negative")
-        told = [f"{name}: {recipe[name]}" for name in ("steps", "sampler", "cfg") if name in recipe]
+        names = ("steps", "sampler", "cfg", "true_cfg")
+        told = [f"{name}: {recipe[name]}" for name in names if name in recipe]
         if "seed" in row:
             told.append(f"seed: {_seed(row, head)}")
         if "width" in recipe and "height" in recipe:

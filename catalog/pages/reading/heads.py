@@ -19,6 +19,7 @@ _GROUPS: Final[dict[str, Promise]] = {
     "negative": gettext_lazy("Negative prompt"),
     "hires": gettext_lazy("Second pass"),
     "clip_skip": gettext_lazy("Clip skip"),
+    "true_cfg": gettext_lazy("True guidance"),
     "block": gettext_lazy("One block alone"),
     "all": gettext_lazy("All together"),
     "whole": gettext_lazy("Whole adapter"),

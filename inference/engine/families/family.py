@@ -14,14 +14,15 @@ class Conditioning:
     """What the denoiser is told of the texts.
 
     `states` [rows, tokens, width]; `pooled` [rows, width] where the family has it. When `guided` there are
-    twice as many rows as pictures, the negative half first. `guidance` is the strength that distilled models
-    take as an input.
+    twice as many rows as pictures, the negative half first, and `guidance` is how far the prediction goes
+    from that half to the other. `distilled` is the guidance that distilled models take as an input.
     """
 
     states: Tensor
     pooled: Tensor | None
     guided: bool
     guidance: float
+    distilled: float = 0.0
 
 
 class Family(Protocol):
@@ -29,17 +30,19 @@ class Family(Protocol):
 
     flow: bool
     """Whether it predicts the velocity of a flow (SD3, FLUX.1) instead of noise."""
-    takes_negative: bool
-    """Whether a negative prompt means anything to it."""
+    distilled: bool
+    """Whether `cfg` is the guidance distilled into it, so that a negative prompt needs a true one besides."""
 
     @property
     def grid(self) -> int:
         """Width and height of a picture are multiples of this, in pixels."""
         ...
 
-    def embed(self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int) -> Conditioning:
+    def embed(
+        self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int, true_cfg: float = 1.0
+    ) -> Conditioning:
         """The conditioning of a batch. Guidance of exactly 1 leaves the negative half out: it has no part in
-        the result.
+        the result. `true_cfg` is that guidance where `cfg` is a distilled one; elsewhere it is 1.
         """
         ...
 

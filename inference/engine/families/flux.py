@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inference.engine.base import LoadedBase
 from inference.engine.embedder import TextEncoder
-from inference.engine.families.family import Conditioning, shift_of
+from inference.engine.families.family import Conditioning, both_halves, shift_of
 
 PATCH = 2
 """Latent cells on a side of one token."""
@@ -22,10 +22,12 @@ T5_TOKENS, T5_TOKENS_SCHNELL = 512, 256
 
 
 class Flux:
-    """Drives FluxPipeline's parts. There is no negative prompt: the guidance is an input of the model."""
+    """Drives FluxPipeline's parts. The guidance is an input of the model; a negative prompt takes part by
+    `true_cfg` above 1, with a second prediction of each step, as in diffusers' FluxPipeline.
+    """
 
     flow = True
-    takes_negative = False
+    distilled = True
 
     def __init__(self, base: LoadedBase) -> None:
         self._base = base
@@ -39,10 +41,14 @@ class Flux:
         """A token is a patch of latent cells."""
         return self._base.latent_factor * PATCH
 
-    def embed(self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int) -> Conditioning:
+    def embed(
+        self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int, true_cfg: float = 1.0
+    ) -> Conditioning:
         """T5, and what CLIP pools of the first 75 tokens; `clip_skip` concerns neither."""
-        pooled = self._clip.encode(texts, 1, layer=1).pooled
-        return Conditioning(self._t5.encode(texts, self._t5.chunks(texts)).states, pooled, False, cfg)
+        both, guided = both_halves(texts, negative, true_cfg)
+        pooled = self._clip.encode(both, 1, layer=1).pooled
+        states = self._t5.encode(both, self._t5.chunks(both)).states
+        return Conditioning(states, pooled, guided, true_cfg, distilled=cfg)
 
     def schedule(self, steps: int, latents: Tensor) -> dict[str, Any]:
         """Even sigmas down to 1 / steps, and the shift for the picture's size."""
@@ -56,7 +62,7 @@ class Flux:
         rows, _, height, width = latents.shape
         guidance = None
         if self._base.denoiser.config.guidance_embeds:
-            guidance = torch.full((rows,), conditioning.guidance, device=latents.device)
+            guidance = torch.full((rows,), conditioning.distilled, device=latents.device)
         predicted: Tensor = self._base.denoiser(
             hidden_states=pack(latents).to(self._base.dtype),
             timestep=timestep.expand(rows) / TRAIN_STEPS,

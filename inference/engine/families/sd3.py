@@ -22,7 +22,7 @@ class StableDiffusion3:
     """Drives StableDiffusion3Pipeline's parts."""
 
     flow = True
-    takes_negative = True
+    distilled = False
 
     def __init__(self, base: LoadedBase) -> None:
         self._base = base
@@ -40,7 +40,9 @@ class StableDiffusion3:
         """Latents are cut into patches."""
         return self._base.latent_factor * int(self._base.denoiser.config.patch_size)
 
-    def embed(self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int) -> Conditioning:
+    def embed(
+        self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int, true_cfg: float = 1.0
+    ) -> Conditioning:
         """The CLIPs side by side, padded with zeros to T5's width, and T5 after them.
 
         `clip_skip` 1 and 2 are the layer before the last, which SD3 was trained with. Zeros stand for a T5

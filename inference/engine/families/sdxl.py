@@ -26,7 +26,9 @@ class StableDiffusionXL(StableDiffusion):
         super().__init__(base)
         self._second = TextEncoder(base.text_encoders["text_encoder_2"], base.tokenizers["tokenizer_2"])
 
-    def embed(self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int) -> Conditioning:
+    def embed(
+        self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int, true_cfg: float = 1.0
+    ) -> Conditioning:
         """Both CLIPs' layers before the last, side by side, and what the second one pools.
 
         A `clip_skip` of 1 or 2 is that layer: practitioners write 2 for it. An empty negative prompt is

@@ -17,7 +17,7 @@ class StableDiffusion:
     """Drives StableDiffusionPipeline's parts."""
 
     flow = False
-    takes_negative = True
+    distilled = False
 
     def __init__(self, base: LoadedBase) -> None:
         self._base = base
@@ -28,7 +28,9 @@ class StableDiffusion:
         """Whole latent cells; the UNet pads where its levels do not divide them."""
         return self._base.latent_factor
 
-    def embed(self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int) -> Conditioning:
+    def embed(
+        self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int, true_cfg: float = 1.0
+    ) -> Conditioning:
         """CLIP's last layer, or with `clip_skip` n the n-th from the end, normed as the last one is.
 
         What SD2's folder calls the last layer is the one before the last of OpenCLIP's model already.
