@@ -5,17 +5,17 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
 from tests.catalog.outside import outside_environment
 from tests.conftest import need_program
+from tests.running import running
 
 
 @contextmanager
@@ -24,7 +24,8 @@ def gunicorn(folder: Path, **environment: str) -> Iterator[Path]:
     path = folder / "web"
     command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"unix:{path}", "--threads", "2"]
     command.append("--no-control-socket")
-    with _running(command, path, cwd=settings.BASE_DIR, env=outside_environment() | environment):
+    environment = outside_environment() | environment
+    with running(command, partial(_answers, path), cwd=settings.BASE_DIR, env=environment):
         yield path
 
 
@@ -43,7 +44,7 @@ def nginx(folder: Path, locations: str) -> Iterator[Path]:
         f" http {{ access_log off; {temporary} server {{ listen unix:{path}; {locations} }} }}"
     )
     command = [str(program), "-e", f"{folder}/log", "-p", str(folder), "-c", "nginx.conf"]
-    with _running(command, path):
+    with running(command, partial(_answers, path)):
         yield path
 
 
@@ -58,27 +59,6 @@ def get(path: Path, address: str, headers: Mapping[str, str]) -> tuple[http.clie
         return answer, answer.read()
     finally:
         connection.close()
-
-
-@contextmanager
-def _running(
-    command: list[str], path: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    process = subprocess.Popen(command, cwd=cwd, env=env)
-    try:
-        until = time.monotonic() + 60
-        while not _answers(path):
-            assert process.poll() is None, f"{command[0]} ended"
-            assert time.monotonic() < until, f"{command[0]} did not answer"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        finally:
-            process.kill()
-            process.wait()
 
 
 def _answers(path: Path) -> bool:

@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -21,6 +21,8 @@ import psycopg
 from django.conf import settings
 from django.db import connection, connections
 from psycopg import sql
+
+from tests.running import running
 
 _SETUP = "import django, json, sys; django.setup()\n"
 
@@ -134,34 +136,13 @@ def kura(folder: Path, **environment: str) -> Iterator[Kura]:
             peer = Kura(folder, database, port)
             peer.environment |= environment
             peer._process("manage.py", "seed")
-            with _served(peer):
+            command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", peer.host, "--threads", "4"]
+            command.append("--no-control-socket")
+            answers, log = partial(_answers, peer.url), folder / "log"
+            with running(command, answers, cwd=settings.BASE_DIR, env=peer.environment, log=log):
                 yield peer
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(made))
-
-
-@contextmanager
-def _served(peer: Kura) -> Iterator[None]:
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", peer.host, "--threads", "4"]
-    command.append("--no-control-socket")
-    with (peer.folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=peer.environment, stdout=log, stderr=log
-        )
-    try:
-        until = time.monotonic() + 60
-        while not _answers(peer.url):
-            assert process.poll() is None, (peer.folder / "log").read_text()
-            assert time.monotonic() < until, "the other Kura did not answer"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        finally:
-            process.kill()
-            process.wait()
 
 
 def _answers(url: str) -> bool:
