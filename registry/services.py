@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from registry import fetching, scans, storage, storing
-from registry.absence import note_refused
+from registry.absence import miss, missing_versions, note_refused
 from registry.bases import find_base
 from registry.basis import current_basis
 from registry.errors import KuraError
@@ -17,12 +17,12 @@ from registry.intake import take_in
 from registry.licensing.table import find_license
 from registry.lineage import relate
 from registry.lineage_checks import assess_with_kin
-from registry.models import BaseModel, ClaimKind, OfferedFile, OfferState, Version
+from registry.models import Adapter, BaseModel, ClaimKind, OfferedFile, OfferState, Version
 from registry.offers import PICTURE
 from registry.sources import read_source
 from registry.sources.announced import announced_for
 from registry.sources.errors import NoAdaptersFound, UnknownBase
-from registry.sources.listing import ListedClaim, ListedFile, ListedVersion
+from registry.sources.listing import ListedClaim, ListedFile, ListedVersion, Listing
 from registry.sources.pictures import check_picture
 from registry.sources.rescans import Memory, current_edition
 from registry.sources.save import Saved, StoredFile, StoredSample, content_key, save_version
@@ -40,18 +40,24 @@ Pair = tuple[ListedFile, StoredFile]
 
 @dataclass(slots=True)
 class Report:
-    """What an ingest did. `adapters`: id -> version id -> version, for new and changed ones."""
+    """What an ingest did. `adapters`: id -> version id -> version, for new and changed ones.
+
+    `missed`: versions kept here that their adapter's page lists no longer; they stay, marked.
+    """
 
     adapters: dict[int, dict[int, Version]] = field(default_factory=dict)
+    missed: list[Version] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
     @property
     def usable(self) -> bool:
-        return bool(self.adapters or self.skipped)
+        return bool(self.adapters or self.skipped or self.missed)
 
     def as_dict(self) -> dict[str, Any]:
-        """`{adapters: [{id, versions: [{id, state, files: [{sha256, state}]}]}], skipped, failed}`."""
+        """`{adapters: [{id, versions: [{id, state, files: [{sha256, state}]}]}], skipped, failed, missed}`;
+        `missed`: `[{adapter, version, state, reason}]`.
+        """
         return {
             "adapters": [
                 {"id": adapter, "versions": [_version_dict(version) for version in versions.values()]}
@@ -59,6 +65,15 @@ class Report:
             ],
             "skipped": self.skipped,
             "failed": [failure.as_dict() for failure in self.failed],
+            "missed": [
+                {
+                    "adapter": version.adapter_id,
+                    "version": version.pk,
+                    "state": version.availability,
+                    "reason": version.availability_reason,
+                }
+                for version in self.missed
+            ],
         }
 
 
@@ -138,6 +153,8 @@ def _ingest(source: str, license_id: str, base: str, actor: str, progress: Progr
                     # Nothing of it has to be tried again, so the next scan may pass it by.
                     for file, _ in pairs:
                         memory.keep(file.mark, saved.version.pk)
+            if listing.own_page:
+                report.missed += miss(missing_versions(_adapter_of(listing), listing))
     except storage.StorageFull as error:
         # Every other file would meet the same end; what is stored so far stays.
         report.failed.append(Failure(source, error))
@@ -219,6 +236,10 @@ def _take_in(saved: Saved, actor: str, report: Report, progress: Progress) -> No
         report.adapters = {adapter: versions for adapter, versions in report.adapters.items() if versions}
     elif not (told or held or saved.changed):
         report.skipped.append(_skipped(str(version), version.adapter_id, version.pk, None, "unchanged"))
+
+
+def _adapter_of(listing: Listing) -> Adapter | None:
+    return Adapter.objects.filter(source=listing.source, source_key=listing.source_key or "").first()
 
 
 def _relate(saved: Saved, report: Report) -> None:

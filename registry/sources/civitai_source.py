@@ -73,6 +73,7 @@ def _listing(reference: Reference, only: Sequence[str] = ()) -> Listing:
     now = datetime.now(UTC)
     answers = calls.version_answers(model, wanted, {wanted[0]: version} if version else {})
     listing = list_model(document, model, now=now, only=wanted, answers=answers)
+    listing.own_page = not wanted
     for each in wanted:
         # The model's own answer lags behind at times, and leaves versions out.
         if all(each != found.source_key for found in listing.versions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from registry.models import Source
+from registry.models import Source, Version
 from registry.sources.errors import NoAdaptersFound, ReferenceUnclear
 from registry.sources.findings import Findings
 from registry.sources.huggingface_client import first_page, list_page
@@ -30,13 +30,19 @@ def read(source: str) -> Findings:
     failures: list[Failure] = []
     reference = read_reference(source)
     listing = read_repository(reference, failures=failures)
-    if not listing.versions:
+    if not listing.versions and not (listing.whole and _is_known(listing)):
         raise NoAdaptersFound(
             f"{reference.repo} holds no file that could be an adapter.",
             next_step="Name the file if there is one: hf:org/repo:path/to/file.safetensors.",
         )
     total = sum(len(version.remote) for version in listing.versions)
     return Findings(listings=iter([listing]), failures=failures, total=total)
+
+
+def _is_known(listing: Listing) -> bool:
+    """Whether versions of the repository are kept here: that it holds none any more is an answer then."""
+    rows = Version.objects.filter(adapter__source=listing.source, adapter__source_key=listing.source_key)
+    return rows.exists()
 
 
 def pages(kind: str, target: str, cursor: str | None) -> Iterator[Page]:

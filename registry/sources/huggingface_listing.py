@@ -109,6 +109,7 @@ def read_repository(reference: Reference, *, at: str = "", failures: list[Failur
         fingerprint=fingerprint(told),
         identity=identity_of(told),
         whole=bool(files) and not (reference.revision or reference.path),
+        own_page=not (reference.revision or reference.path),
     )
     listing.versions = [_version(group, place, said, tags, access, changes) for group in groups]
     for version in listing.versions:

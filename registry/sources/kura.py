@@ -108,7 +108,9 @@ def read(source: str) -> Findings:
         raise NoAdaptersFound(
             f"{place.base} has no vetted version of adapter {place.adapter} that did not come from here."
         )
-    return Findings(listings=iter([unread.read()]), failures=failures)
+    listing = unread.read()
+    listing.own_page = place.version is None
+    return Findings(listings=iter([listing]), failures=failures)
 
 
 def pages(kind: str, target: str, cursor: str | None) -> Iterator[Page]:

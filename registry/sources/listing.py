@@ -154,6 +154,7 @@ class Listing:
     `fingerprint`: a digest of all that the source says of it; the same again means nothing to do.
     `identity`: the upstream's own id of it that stays when it is renamed, where `source_key` is its name.
     `whole`: the upstream shows all versions that there are, so that even an empty list is an answer.
+    `own_page`: what the adapter's own page shows now, all of it: a version that is missing there is missed.
     """
 
     source: str
@@ -170,6 +171,7 @@ class Listing:
     fingerprint: str = ""
     identity: str = ""
     whole: bool = False
+    own_page: bool = False
 
 
 @dataclass(slots=True)

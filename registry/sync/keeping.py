@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from registry.errors import KuraError
-from registry.models import Adapter, Availability, SyncRun, UpstreamItem, Version
+from registry.models import Adapter, SyncRun, UpstreamItem, Version
 from registry.sources.listing import Listing
 from registry.sources.pages import Unread
 from registry.sources.save import save_version
@@ -29,7 +29,6 @@ UNREAD: Final = "unread"
 REFUSED: Final = "refused"
 """Doubt: listed, and what is said of it could not be kept."""
 NOT_KEPT: Final = (UNREAD, REFUSED)
-LOST: Final = (Availability.NOT_FOUND, Availability.GONE, Availability.TAKEN_DOWN)
 # PostgreSQL chose this transaction to end a deadlock, or two could not have gone one after the other.
 _TRY_AGAIN: Final = frozenset({"40P01", "40001"})
 _MOST_TRIES: Final = 5
@@ -188,18 +187,6 @@ def _item(listing: Listing | Unread) -> UpstreamItem:
     # Another subscription may list the same adapter at the same time.
     item, _ = UpstreamItem.objects.get_or_create(source=listing.source, key=listing.source_key or "")
     return item
-
-
-def missing_versions(adapter: Adapter | None, listing: Listing) -> list[Version]:
-    """Versions known here that are not in the listing; none where it is empty, which some are by mistake.
-
-    A version that the upstream is known to have lost already is not missed anew.
-    """
-    if adapter is None or not (listing.versions or listing.whole):
-        return []
-    listed = {version.source_key for version in listing.versions}
-    rows = adapter.versions.exclude(source_key__in=listed)
-    return list(rows.exclude(availability__in=LOST))
 
 
 def items_by_key(source: str, keys: Iterable[str]) -> dict[str, UpstreamItem]:

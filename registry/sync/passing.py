@@ -12,6 +12,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
+from registry.absence import missing_versions
 from registry.errors import KuraError
 from registry.models import RunState, Subscription, SyncProblem, SyncRun, UpstreamItem
 from registry.sources.listing import Listing
@@ -35,7 +36,6 @@ from registry.sync.keeping import (
     items_by_key,
     keep,
     keep_all_new,
-    missing_versions,
     read,
     remember,
     settled,

@@ -10,10 +10,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from registry.ledger import note_change
+from registry.absence import LOST, miss, missing_versions, note_absent
 from registry.messages import gettext_noop
 from registry.models import (
-    Availability,
     Subscription,
     SubscriptionKind,
     SyncRun,
@@ -21,19 +20,17 @@ from registry.models import (
     UpstreamItem,
     Version,
 )
-from registry.offers import STATES, keep_availability, note_absence
+from registry.offers import STATES
 from registry.sources.listing import Listing
 from registry.sources.renames import follow, identify
 from registry.sources.upstream_errors import UpstreamError
 from registry.sync.clients import client_of
 from registry.sync.keeping import (
-    LOST,
     NOT_KEPT,
     UNREAD,
     VERSION_MISSING,
     Kept,
     keep,
-    missing_versions,
     read,
     remember,
     settled,
@@ -44,7 +41,6 @@ UNLISTED: Final = "unlisted"
 # Asked for one by one after each run; the rest waits for the next one.
 MOST_ASKED: Final = 200
 MOVED: Final = gettext_noop("It has another name upstream now, and is kept here under that one, too.")
-NOT_WITH_ADAPTER: Final = gettext_noop("Its adapter is still there and lists it no longer.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ def ask(item: UpstreamItem, *, actor: str) -> Asked:
 
 @transaction.atomic
 def _absent(item: UpstreamItem, error: UpstreamError) -> Asked:
-    absent = note_absence(item.source, item.key, error)
+    absent = note_absent(item.source, item.key, error)
     # Should it be listed again, it is read again, whatever it says then.
     item.fingerprint = ""
     _settle(item)
@@ -92,9 +88,9 @@ def _keep(item_id: int, listing: Listing | None, actor: str) -> Asked:
         item.fingerprint = ""
         _settle(item)
         versions = Version.objects.filter(adapter=item.adapter).exclude(availability__in=LOST)
-        return Asked(None, [each for each in versions.order_by("pk") if _miss(each, MOVED)])
+        return Asked(None, miss(versions.order_by("pk"), MOVED))
     kept = keep(listing, actor=actor)
-    absent = [each for each in missing_versions(kept.adapter, listing) if _miss(each)]
+    absent = miss(missing_versions(kept.adapter, listing))
     # By its key: the name may have gone to another adapter, and a row of its own stands for that one.
     item = UpstreamItem.objects.filter(source=listing.source, key=listing.source_key or "").first()
     remember(item, listing, adapter=kept.adapter, run=None, kept=bool(kept.versions), alone=True)
@@ -153,13 +149,3 @@ def _listing(item: UpstreamItem) -> Listing | None:
 def _settle(item: UpstreamItem) -> None:
     item.read, item.doubt = timezone.now(), ""
     item.save(update_fields=["read", "doubt", "fingerprint"])
-
-
-def _miss(version: Version, reason: str = NOT_WITH_ADAPTER) -> bool:
-    """Note that a version is no longer listed with its adapter, unless a worse state is known already."""
-    if version.availability in LOST:
-        return False
-    changed = keep_availability(version, Availability.NOT_FOUND, reason)
-    if changed:
-        note_change(version, "version_updated")
-    return changed

@@ -7,10 +7,11 @@ from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from registry.absence import LOST
 from registry.intake import request
 from registry.models import OfferedFile, OfferState, SyncRun, Version
 from registry.offers import PICTURE
-from registry.sync.keeping import ACTOR, LOST
+from registry.sync.keeping import ACTOR
 
 _AT_ONCE: Final = 100
 

@@ -6,6 +6,7 @@ The upstreams are servers on loopback; `manage.py ingest` asks them as a person 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from pytest_django import Settings
 
 from registry.errors import KuraError
 from registry.models import Adapter, AvailabilityChange, Check, File, OfferedFile, Sample, TermsClaim, Version
+from registry.sync.subscriptions import subscribe
+from registry.sync.worker import sync
 from tests.registry.remote_source import rows
 from tests.registry.sources.civitai_fixture import civitai
 from tests.registry.sources.hub_fixture import CARD, hub
@@ -152,6 +155,68 @@ def test_a_version_that_is_missing_says_nothing_about_the_others(civitai: Civita
     assert changes() == [("present", "not_found")]
 
 
+def test_a_version_that_its_page_lists_no_longer_is_marked_by_a_single_ingest_and_comes_back(
+    civitai: CivitaiServer,
+) -> None:
+    civitai.catalog.add(model(7, [version(71, [file(710)]), version(70, [file(700)])]))
+    own = civitai.catalog.get(7)
+    assert own
+    assert take_in("civitai:7") == ""
+    before = kept()
+    left_out = own["modelVersions"].pop()
+    out = io.StringIO()
+    call_command("ingest", "civitai:7", "--json", stdout=out, stderr=io.StringIO())
+    found = Version.objects.select_related("adapter").get(source_key=str(left_out["id"]))
+    assert found.availability == "not_found" and found.availability_since is not None
+    assert found.availability_reason == "Its adapter is still there and lists it no longer."
+    missed = json.loads(out.getvalue())["missed"]
+    assert [(each["version"], each["state"]) for each in missed] == [(found.pk, "not_found")]
+    assert changes() == [("present", "not_found")]
+    assert kept() == before
+    shown(found)
+    # The same answer again is no news.
+    assert take_in("civitai:7") == ""
+    assert len(changes()) == 1
+    own["modelVersions"].append(left_out)
+    assert take_in("civitai:7") == ""
+    assert changes() == [("present", "not_found"), ("not_found", "present")]
+    assert Check.objects.get(version=found, code="upstream_state").outcome == "ok"
+
+
+@pytest.mark.parametrize("reference", ["civitai:7@71", "civitai:@71", "sha256"])
+def test_who_asks_for_one_version_says_nothing_about_the_others(
+    civitai: CivitaiServer, reference: str
+) -> None:
+    civitai.catalog.add(model(7, [version(71, [file(710)]), version(70, [file(700)])]))
+    take_in("civitai:7")
+    digest = file(710)["hashes"]["SHA256"]
+    assert take_in(f"sha256:{digest}" if reference == "sha256" else reference) == ""
+    assert changes() == []
+
+
+def test_a_page_that_lists_no_version_by_mistake_loses_none(civitai: CivitaiServer) -> None:
+    own = add_ink(civitai)
+    take_in("civitai:7")
+    own["modelVersions"] = []
+    take_in("civitai:7")
+    assert changes() == []
+
+
+def test_a_version_missed_by_a_single_ingest_comes_back_with_a_list_that_says_the_same_as_before(
+    civitai: CivitaiServer,
+) -> None:
+    civitai.catalog.add(model(7, [version(71, [file(710)]), version(70, [file(700)])]))
+    own = civitai.catalog.get(7)
+    assert own
+    following = subscribe("civitai", "collection", "7", actor="mika", fetch=False)
+    sync(following)
+    left_out = own["modelVersions"].pop()
+    assert take_in("civitai:7") == ""
+    own["modelVersions"].append(left_out)
+    sync(following)
+    assert changes() == [("present", "not_found"), ("not_found", "present")]
+
+
 def test_a_file_that_was_named_and_is_missing_says_nothing_about_its_version(
     civitai: CivitaiServer,
 ) -> None:
@@ -266,6 +331,29 @@ def test_a_repository_that_is_removed_is_not_found_and_a_revision_is_not(ink: Hu
     found = Version.objects.select_related("adapter").get()
     assert found.availability == "not_found"
     shown(found)
+
+
+def test_weights_that_a_repository_holds_no_longer_are_marked_and_kept(
+    ink: HubServer, tmp_path: Path
+) -> None:
+    night = write_lora(tmp_path / "night.safetensors", seed=3)
+    ink.push("mika/ink", {"night.safetensors": night})
+    assert take_in("hf:mika/ink") == ""
+    assert take_in("hf:mika/ink:night.safetensors") == ""
+    assert changes() == []
+    before = kept()
+    ink.push("mika/ink", {"night.safetensors": None})
+    assert take_in("hf:mika/ink") == ""
+    found = Version.objects.select_related("adapter").get(name="night")
+    assert (found.availability, kept() == before) == ("not_found", True)
+    assert found.availability_since is not None
+    ink.push("mika/ink", {"ink.safetensors": None})
+    assert take_in("hf:mika/ink") == ""
+    assert set(Version.objects.values_list("availability", flat=True)) == {"not_found"}
+    ink.push("mika/ink", {"night.safetensors": night})
+    assert take_in("hf:mika/ink") == ""
+    assert Version.objects.get(name="night").availability == "present"
+    assert changes() == [("present", "not_found")] * 2 + [("not_found", "present")]
 
 
 class Peer(FaultyServer):

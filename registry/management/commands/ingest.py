@@ -48,6 +48,10 @@ class Command(BaseCommand):
         for versions in report.adapters.values():
             for version in versions.values():
                 self.stdout.write(f"version {version.pk}: {version} ({version.vetting})")
+        for version in report.missed:
+            self.stdout.write(
+                f"version {version.pk}: {version} is listed upstream no longer; it stays, marked."
+            )
         told = [f"{sum(len(versions) for versions in report.adapters.values())} new or changed"]
         if report.skipped:
             told.append(f"{len(report.skipped)} already stored")

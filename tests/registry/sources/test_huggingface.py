@@ -169,6 +169,8 @@ def test_one_file_can_be_named(hub: HubServer, weights: Path, tmp_path: Path) ->
         read("hf:mika/ink:missing.safetensors")
 
 
+@pytest.mark.database
+@pytest.mark.django_db
 def test_a_repository_without_weights_is_told_so(hub: HubServer) -> None:
     hub.add("mika/ink", {"README.md": CARD})
     with pytest.raises(NoAdaptersFound):
