@@ -12,7 +12,8 @@ from inference.cells import Pixels, read_pixels, sampling_inputs
 from inference.contact_sheet import Heading, compose
 from inference.errors import SheetRefused
 from inference.exports import a1111_parameters, facts_of
-from inference.metrics import EDITION, PRELIMINARY, Finding, Head, Shot, compare, find_by_recipe
+from inference.hands import look_at_hands
+from inference.metrics import EDITION, PRELIMINARY, Finding, Head, Shot, compare, find_by_recipe, find_hands
 from inference.metrics.findings import wrong_base
 from inference.metrics.pictures import Measured
 from inference.models import Sheet, SheetCell, SheetState
@@ -37,6 +38,10 @@ def finish_sheet(
     pixels = {(place.row, place.column): read_pixels(place.cell) for place in places}
     shots = _shots(plan, places, pixels)
     metrics, findings = find_by_recipe(sheet.recipe, str(plan.recipe.layout), shots, _heads(plan))
+    hands = look_at_hands(plan, sheet.base.family, pixels, findings)
+    if hands is not None:
+        metrics["hands"] = hands.as_dict()
+        findings += find_hands(hands)
     sheet.finished = timezone.now()
     manifest = _manifest(sheet, plan, places, findings)
     manifest |= {"environment": dict(environment), "layout": dict(layout), "control": dict(control)}

@@ -18,6 +18,7 @@ from inference.errors import (
     SheetRefused,
     WrongBase,
 )
+from inference.hand_checks import record_hands
 from inference.house_recipes import find_recipe
 from inference.models import Sheet, SheetAdapter, SheetState
 from inference.shown import Content, Other, content_of
@@ -184,6 +185,8 @@ def record_check(version: Version) -> None:
         code="sheet",
         defaults={"outcome": outcome, "summary": summary[:500], "evidence": evidence},
     )
+    if done is not None:
+        record_hands(done)
 
 
 def _gate(sheet: Sheet) -> tuple[CheckOutcome, str]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from registry import verdicts
-from registry.checks import HARD_GATES, assess
+from registry.checks import HARD_GATES, assess, looked_at
 from registry.errors import KuraError
 from registry.history import reviewed
 from registry.ledger import audit, note_change
@@ -43,6 +43,8 @@ TRANSITIONS: dict[str, tuple[frozenset[str], str]] = {
     ReviewAction.WITHDRAW: (frozenset({Vetting.APPROVED}), Vetting.WITHDRAWN),
     ReviewAction.REOPEN: (frozenset({Vetting.REJECTED, Vetting.WITHDRAWN}), Vetting.WAITING),
 }
+# Decisions that rest on what the sheet shows.
+_LOOKS = frozenset({ReviewAction.APPROVE, ReviewAction.REJECT})
 NEEDS_REASON = frozenset({ReviewAction.REJECT, ReviewAction.WITHDRAW, ReviewAction.REOPEN})
 # Sources with a page on which an author may state terms, and what a verdict says where none are stated.
 _PAGES = frozenset({Source.CIVITAI, Source.HUGGINGFACE, Source.KURA})
@@ -111,6 +113,8 @@ def review(version: Version, reviewer: User, action: str, reason: str = "") -> R
         checks=[{"code": c.code, "outcome": c.outcome, "summary": c.summary} for c in checks],
     )
     reviewed(locked)
+    if action in _LOOKS:
+        looked_at(locked)
     audit(
         reviewer.get_username(), action, f"version:{locked.pk}", before=before, after=leads_to, reason=reason
     )
