@@ -14,10 +14,12 @@ from django.conf import settings
 from inference.base_files import base_files
 from inference.batches import sampling_of
 from inference.errors import SheetRefused
+from inference.hands import hand_detector
 from inference.house_recipes import find_recipe
 from inference.recipes import FAMILIES, SheetPlan, Trigger
 from inference.services import STANDARD
 from inference.warm_bases import warm_engine
+from registry.errors import KuraError
 from registry.models import BaseModel
 
 # Importing torch takes a minute on a cold disk.
@@ -35,14 +37,28 @@ class BaseReport:
     speed: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HandsReport:
+    """The hand detector: its name, "" where none is set up or it cannot be used, which `error` then says."""
+
+    detector: str = ""
+    code: str = ""
+    error: str = ""
+    next_step: str = ""
+
+
 @dataclass
 class Readiness:
-    """Devices and libraries as `inference.engine.devices` tells them, the bases, and why it cannot render."""
+    """Devices and libraries as `inference.engine.devices` tells them, the bases, and why it cannot render.
+
+    Without the hand detector it can: the sheets then say why they only have guessed crops.
+    """
 
     devices: list[dict[str, Any]] = field(default_factory=list)
     libraries: dict[str, str] = field(default_factory=dict)
     bases: list[BaseReport] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    hands: HandsReport = field(default_factory=HandsReport)
 
     @property
     def can_render(self) -> bool:
@@ -78,7 +94,7 @@ def probe_devices() -> dict[str, Any]:
 
 def check_machine(base: BaseModel | None = None, *, measured: bool = True) -> Readiness:
     """Look at devices, libraries and bases, and measure `base`, or the toybox or another that is here."""
-    found = Readiness()
+    found = Readiness(hands=_hands())
     try:
         told = probe_devices()
     except OSError as error:
@@ -108,6 +124,14 @@ def check_machine(base: BaseModel | None = None, *, measured: bool = True) -> Re
         for each in bases
     ]
     return found
+
+
+def _hands() -> HandsReport:
+    try:
+        detector = hand_detector()
+    except KuraError as error:
+        return HandsReport(code=error.code, error=error.message, next_step=error.next_step)
+    return HandsReport(detector.name if detector is not None else "")
 
 
 def _missing(base: BaseModel) -> str | None:

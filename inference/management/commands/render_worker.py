@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand
 
 from inference import readiness
 from inference.errors import CannotRender
+from inference.hands import hand_detector
 from inference.readiness import Readiness
 from inference.services import find_base
 from inference.worker import DeviceBroken, Supervisor, serve
@@ -69,6 +70,8 @@ class Command(BaseCommand):
             self._tell_people(found)
         if not found.can_render:
             raise CannotRender(" ".join(found.reasons))
+        # It renders all the same, but not as the settings say.
+        hand_detector()
 
     def _tell_people(self, found: Readiness) -> None:
         libraries = ", ".join(f"{name} {release}" for name, release in found.libraries.items() if release)
@@ -86,6 +89,11 @@ class Command(BaseCommand):
                     f"  {speed['image']:.2f} s per picture of {size}, {speed['pictures']} at once\n"
                     f"  {speed['patch']:.2f} s to put an adapter of {speed['layers']} layers in and out"
                 )
+        hands = found.hands
+        if hands.code:
+            self.stdout.write(f"hand detector: {hands.code}: {hands.error} {hands.next_step}")
+        else:
+            self.stdout.write(f"hand detector: {hands.detector or 'none is set up'}")
         self.stdout.write("This machine can render." if found.can_render else "This machine cannot render:")
         for reason in found.reasons:
             self.stdout.write(f"  {reason}")
