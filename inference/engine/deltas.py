@@ -27,7 +27,7 @@ _USED = {
     "glora": {"a1", "a2", "b1", "b2", "bm"},
     "ia3": {"weight", "on_input"},
     "oft": {"blocks", "r", "rescale"},
-    "boft": {"blocks", "rescale"},
+    "boft": {"blocks", "r", "rescale"},
 }
 _DECOMPOSED = {"lora", "locon", "loha", "lokr", "full"}
 _BIASES = {"diff_b", "b_norm", "up_bias", "down_bias"}

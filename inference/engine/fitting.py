@@ -213,6 +213,9 @@ def _sized(facts: ModuleFacts, index: _Index, family: str) -> ModuleFacts:
 def _target(name: str, tensors: ModuleTensors, places: tuple[Place, ...]) -> Target:
     # A copy of its own: the reader's arrays are views of the file that nobody may write to.
     factors = {factor: torch.from_numpy(np.array(array)) for factor, array in tensors.tensors.items()}
+    if tensors.turns_kernels and places[0].weight.dim() > 2:
+        # The inverse rotation, which is that of the negative generator.
+        factors["r"] = -factors["r"]
     from_peft = tensors.facts is not None and "ia3_l" in tensors.facts.factors
     if from_peft and not bool(factors["on_input"]):
         # PEFT scales what a layer gives, its bias with it.

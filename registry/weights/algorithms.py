@@ -216,7 +216,7 @@ def _oft(shapes: Mapping[str, Shape], counts_blocks: bool) -> AlgorithmFacts:
     blocks = shapes.get("oft_blocks")
     if blocks is None:
         listed = [shape for factor, shape in shapes.items() if factor.startswith("oft_blocks.")]
-        return _oft_list(listed) if listed else _oft_packed(shapes.get("oft_r", ()))
+        return _oft_list(listed) if listed else _oft_peft(shapes.get("oft_r", ()), shapes.get("oft_s"))
     if len(blocks) == 4:
         return AlgorithmFacts("boft", blocks[-1], out_dim=blocks[1] * blocks[2])
     if len(blocks) == 3:
@@ -232,10 +232,16 @@ def _oft_list(stacks: list[Shape]) -> AlgorithmFacts:
     return AlgorithmFacts("oft", stacks[0][0], out_dim=sum(stack[0] * stack[1] for stack in stacks))
 
 
-def _oft_packed(packed: Shape) -> AlgorithmFacts:
-    """PEFT's rotations of the inputs: [n, b, b], or [n, b (b - 1) / 2] without the mirrored half."""
+def _oft_peft(packed: Shape, scale: Shape | None) -> AlgorithmFacts:
+    """PEFT's rotations: [n, b, b] of the outputs before 0.14, of the inputs with a scale of each output
+    beside them in 0.14 and 0.15, and [n, b (b - 1) / 2] of the inputs, without the mirrored half, since 0.16.
+    """
     if len(packed) == 3:
-        return AlgorithmFacts("oft", packed[0], packed[0] * packed[1])
+        # A single block may be shared by all, and the last one of the outputs may be larger than its rest.
+        turned = packed[0] * packed[1] if packed[0] > 1 else None
+        if scale is None:
+            return AlgorithmFacts("oft", packed[0], out_dim=turned)
+        return AlgorithmFacts("oft", packed[0], turned, _single_size(scale))
     if len(packed) != 2:
         return AlgorithmFacts("oft", problem="has blocks of an unknown form")
     size = (1 + math.isqrt(1 + 8 * packed[1])) // 2

@@ -62,7 +62,7 @@ _USED = {
     "full": {"diff", "w_norm", "b_norm"},
     "ia3": {"weight", "on_input"},
     "oft": {"blocks", "r", "rescale"},
-    "boft": {"blocks", "rescale"},
+    "boft": {"blocks", "r", "rescale"},
 }
 # Biases are no part of the weight's change; DoRA's magnitude and AUTOMATIC1111's scale are read elsewhere.
 _BESIDE = {"dora_scale", "scale", "diff_b", "up_bias", "down_bias"}

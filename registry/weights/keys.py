@@ -36,7 +36,7 @@ SUFFIXES: dict[str, str] = {
     # OFT in its spellings
     "oft_blocks": "oft_blocks", "oft_diag": "oft_blocks", "oft_R.weight": "oft_r",
     "oft_R.scaled_oft": "oft_marker", "oft_R": "oft_r", "oft_r": "oft_r",
-    "boft_R": "boft_r", "boft_s": "boft_s",
+    "oft_s": "oft_s", "boft_R": "boft_r", "boft_s": "boft_s",
     "rescale": "rescale",
     # whole differences
     "diff": "diff", "diff_b": "diff_b", "w_norm": "w_norm", "b_norm": "b_norm",
@@ -57,7 +57,7 @@ _PTI = re.compile(r"(unet|text_encoder):(\d+):(down|up)")
 # PEFT's own state dict keeps the adapter's name behind the factor: `lora_A.default.weight`, `oft_R.default`.
 _NAMED = re.compile(
     r"(.+)\.(lora_[AB]|lora_down|lora_up|lora_magnitude_vector|lora_embedding_[AB]|hada_[wt][12](?:_[ab])?|"
-    r"lokr_[wt][12](?:_[ab])?|ia3_l|oft_[rR]|boft_[Rs])\.[^.]+(?:\.(weight|bias))?"
+    r"lokr_[wt][12](?:_[ab])?|ia3_l|oft_[rRs]|boft_[Rs])\.[^.]+(?:\.(weight|bias))?"
 )
 # What quantizers leave beside a tensor.
 _QUANTIZED = re.compile(

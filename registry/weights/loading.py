@@ -14,12 +14,14 @@ from .container import read_header
 from .embeddings import learned_tokens
 from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
 from .header import Header
-from .modules import ModuleFacts, group_modules
+from .modules import PEFT_DIALECTS, ModuleFacts, group_modules
 from .scaling import product_scale
 from .tensors import Array, TensorFile
 
 # Factor names inside ModuleTensors, without the algorithm's own prefix.
-_SHORT = {"oft_r": "r", "ia3_weight": "weight"}
+_SHORT = {
+    "oft_r": "r", "oft_s": "rescale", "boft_r": "r", "boft_s": "rescale", "ia3_weight": "weight",
+}  # fmt: skip
 _PREFIXES = ("hada_", "lokr_", "glora_", "oft_")
 # What an algorithm leaves beside its factors and no formula needs.
 _MARKERS = frozenset({"alpha", "oft_marker"})
@@ -34,12 +36,13 @@ class ModuleTensors:
     `path` is the layer's dotted diffusers path (component unet) or transformers path with its `text_model.`
     (component text_encoder, text_encoder_2). `tensors` are float32 or float16 arrays under their factor's
     name: lora, locon: up, down, mid; loha: w1_a, w1_b, w2_a, w2_b, t1, t2; lokr: w1 or w1_a and w1_b, w2 or
-    w2_a and w2_b, t2; ia3: weight, on_input; glora: a1, a2, b1, b2, bm; oft, boft: blocks, rescale; full:
-    diff, w_norm, b_norm, set_weight; any of them also dora_scale, diff_b, up_bias, scale.
+    w2_a and w2_b, t2; ia3: weight, on_input; glora: a1, a2, b1, b2, bm; oft, boft: blocks or r, rescale;
+    full: diff, w_norm, b_norm, set_weight; any of them also dora_scale, diff_b, up_bias, scale.
 
     `alpha` is None when nothing states one, which means a scale of 1; where only PEFT's configuration in the
     metadata does, it makes `scale` what PEFT applies. A stored 0 reads as the rank, as in LyCORIS. `facts`
-    are what names and shapes tell, where the module comes from a file.
+    are what names and shapes tell, where the module comes from a file. `turns_kernels` says that a rotation
+    `r` of a convolution is OneTrainer's, which turns the kernel itself: W R, where PEFT's is W R.T.
     """
 
     component: str
@@ -50,6 +53,7 @@ class ModuleTensors:
     rank: int | None
     name: str = ""
     facts: ModuleFacts | None = None
+    turns_kernels: bool = False
 
     @property
     def dora(self) -> bool:
@@ -161,7 +165,16 @@ def load_module(module: ModuleFacts, file: TensorFile) -> ModuleTensors:
         rank=module.rank,
         name=module.name,
         facts=module,
+        turns_kernels="r" in tensors and _from_onetrainer(module, file.header),
     )
+
+
+def _from_onetrainer(module: ModuleFacts, header: Header) -> bool:
+    """Whether OneTrainer, or what reads its files (ComfyUI), is where a packed rotation comes from; PEFT
+    writes no underscored names and no markers.
+    """
+    named = module.where.dialect not in PEFT_DIALECTS
+    return named or "oft_marker" in module.factors or "ot_branch" in header.metadata
 
 
 def _part(
@@ -181,8 +194,7 @@ def _part(
         # make one for each input.
         tensors["dora_scale"] = tensors["dora_scale"].reshape(-1)
     if "oft_marker" in factors and "r" in tensors:
-        # OneTrainer's scaled OFT divides the generator by the root of its entries.
-        tensors["r"] = tensors["r"].astype(np.float32) / np.float32(math.sqrt(tensors["r"].shape[-1] or 1))
+        tensors["r"] = tensors["r"].astype(np.float32) / _oft_divisor(tensors["r"].shape[-1])
     if "ia3_l" in tensors:
         # PEFT multiplies with `l`, on the side where it is not 1 wide; LyCORIS adds its weight to 1.
         scale = tensors.pop("ia3_l").astype(np.float32)
@@ -193,6 +205,14 @@ def _part(
     if key and alpha is None:
         raise IncompleteModule(f"Module {module.name} has an alpha that is no number.")
     return tensors, alpha
+
+
+def _oft_divisor(entries: int) -> np.float32:
+    """What OneTrainer's scaled OFT divides a block's generator by: 2 sqrt(b - 1) for b (b - 1) / 2 entries
+    (Nerogar/OneTrainer, `OFTRotationModule.forward`, May 2026).
+    """
+    size = (1 + math.isqrt(1 + 8 * entries)) // 2
+    return np.float32(2 * math.sqrt(max(size - 1, 1)))
 
 
 def _fused(

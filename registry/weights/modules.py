@@ -16,7 +16,7 @@ from .peft_config import AlphaRule, alpha_rules
 from .scalars import ScalarFile
 
 # The dialects of files that PEFT may have written.
-_PEFT_DIALECTS = frozenset({"diffusers_peft", "diffusers_lora", "peft_raw", "unprefixed", "bfl"})
+PEFT_DIALECTS = frozenset({"diffusers_peft", "diffusers_lora", "peft_raw", "unprefixed", "bfl"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _stated(module: ModuleFacts, rules: Mapping[str, AlphaRule]) -> ModuleFacts:
     """The module with the alpha that PEFT's configuration gives it."""
     where, rank = module.where, module.facts.rank
     rule = rules.get(where.component) or rules.get("")
-    if rule is None or not rank or where.dialect not in _PEFT_DIALECTS or module.facts.algorithm != "lora":
+    if rule is None or not rank or where.dialect not in PEFT_DIALECTS or module.facts.algorithm != "lora":
         return module
     if any(factor.partition(".")[0] == "alpha" for factor in module.factors):
         return module

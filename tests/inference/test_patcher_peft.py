@@ -35,6 +35,7 @@ LINEAR: dict[str, tuple[str, dict[str, Any]]] = {
     "ia3 on inputs": ("IA3Config", {"feedforward_modules": ["all"]}),
 }
 CONVOLUTION = {name: LINEAR[name] for name in ("lora", "dora", "loha", "lokr", "oft")}
+BOFT = ("BOFTConfig", {"boft_block_size": 4, "boft_n_butterfly_factor": 2})
 
 
 def trained(
@@ -141,3 +142,13 @@ def test_a_convolution_becomes_pefts(
 ) -> None:
     file = tmp_path / "a.safetensors"
     check(tiny_families("sd1"), "sd1", CONVOLUTIONS["sd1"], CONVOLUTION[algorithm], file)
+
+
+@pytest.mark.parametrize("family", LAYERS)
+def test_a_layer_turned_by_a_butterfly_becomes_pefts(
+    tiny_families: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    from tests.inference.peft_boft import chain_factors
+
+    chain_factors(monkeypatch)
+    check(tiny_families(family), family, LAYERS[family], BOFT, tmp_path / "a.safetensors")

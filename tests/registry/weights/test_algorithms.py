@@ -65,7 +65,9 @@ Shapes = dict[str, tuple[int, ...]]
         ({"ia3_l": (640, 1)}, AlgorithmFacts("ia3", out_dim=640)),
         ({"oft_r": (10, 496)}, AlgorithmFacts("oft", 10, 320)),
         ({"oft_r": (1, 496)}, AlgorithmFacts("oft", 1)),
-        ({"oft_r": (10, 32, 32)}, AlgorithmFacts("oft", 10, 320)),
+        ({"oft_r": (10, 32, 32)}, AlgorithmFacts("oft", 10, out_dim=320)),
+        ({"oft_r": (1, 32, 32)}, AlgorithmFacts("oft", 1)),
+        ({"oft_r": (10, 32, 32), "oft_s": (640, 1)}, AlgorithmFacts("oft", 10, 320, 640)),
         ({"boft_r": (2, 10, 32, 32), "boft_s": (640, 1)}, AlgorithmFacts("boft", 32, 320, 640)),
         ({"oft_blocks.0": (4, 80, 80), "oft_blocks.1": (4, 160, 160)}, AlgorithmFacts("oft", 4, out_dim=960)),
         (

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft.tuners.boft.layer import BOFTLayer
 from peft.tuners.oft.layer import OFTRotationModule
 
 from registry.weights.changes import (
@@ -239,6 +240,29 @@ def test_pefts_packed_rotation_is_pefts() -> None:
     found = change_of(module("oft", None, 3, r=packed)).matrix() + np.eye(15)
     for n in range(3):
         np.testing.assert_allclose(found[5 * n : 5 * n + 5, 5 * n : 5 * n + 5], rotation[n], atol=1e-6)
+
+
+def test_pefts_older_rotations_are_half_their_generators() -> None:
+    generators = random(3, 5, 5)
+    skew = (generators - generators.swapaxes(1, 2)) / 2
+    for beside in ({}, {"rescale": random(20)}):
+        found = change_of(module("oft", None, 3, r=generators, **beside)).matrix() + np.eye(15)
+        for n in range(3):
+            block = found[5 * n : 5 * n + 5, 5 * n : 5 * n + 5]
+            np.testing.assert_allclose(block @ (np.eye(5) + skew[n]), np.eye(5) - skew[n], atol=1e-6)
+
+
+def test_pefts_butterfly_is_pefts() -> None:
+    generators = random(3, 8, 2, 2)
+    theirs = BOFTLayer.block_butterfly_perm
+    whole = np.eye(16)
+    for level in range(3):
+        places = BOFTLayer.perm2mat(None, theirs(None, 16, 8 // 2**level, 1, 2)).numpy()
+        blocks = BOFTLayer.cayley_batch(None, torch.from_numpy(generators[level]))
+        whole = places @ torch.block_diag(*blocks).numpy() @ places.T @ whole
+    found = change_of(module("boft", None, 2, r=generators, rescale=random(20)))
+    np.testing.assert_allclose(found.matrix() + np.eye(16), whole, atol=1e-6)
+    assert found.relative
 
 
 @pytest.mark.parametrize("blocks", [(2, 6, 6), (2, 4, 6, 6)])

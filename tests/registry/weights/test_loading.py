@@ -61,6 +61,34 @@ def test_every_dialect_gives_the_same_layer_and_factors(tmp_path: Path, down: st
 
 
 @pytest.mark.parametrize(
+    ("name", "metadata", "turns"),
+    [
+        (f"lora_unet_{FLAT}", {}, True),
+        (f"base_model.model.{PATH}", {}, False),
+        (f"unet.{PATH}", {}, False),
+        (f"unet.{PATH}", {"ot_branch": "master"}, True),
+    ],
+)
+def test_a_packed_rotation_tells_who_turned_the_kernels(
+    tmp_path: Path, name: str, metadata: dict[str, str], turns: bool
+) -> None:
+    arrays = {f"{name}.oft_R.weight": numbers(4, 6)}
+    path = write_arrays(tmp_path / "a.safetensors", arrays, metadata)
+    (module,) = load_adapter_modules(path).values()
+    assert module.turns_kernels is turns
+
+
+def test_onetrainers_scaled_rotation_is_divided_as_onetrainer_does(tmp_path: Path) -> None:
+    packed = numbers(4, 15)  # blocks of 6
+    arrays = {
+        f"lora_unet_{FLAT}.oft_R.weight": packed,
+        f"lora_unet_{FLAT}.oft_R.scaled_oft": np.asarray(1, np.float32),
+    }
+    (module,) = load_adapter_modules(write_arrays(tmp_path / "a.safetensors", arrays)).values()
+    np.testing.assert_allclose(module.tensors["r"], packed / (2 * 5**0.5), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("trainer", "algorithm", "factors"),
     [
         (wild.lora_kohya, "lora", {"up", "down"}),
