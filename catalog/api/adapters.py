@@ -66,7 +66,7 @@ class Adapters(ViewSet):
     """What the catalog holds."""
 
     permission_classes = [EditorsWrite]
-    queryset = Adapter.objects.select_related("creator")
+    queryset = Adapter.objects.select_related("creator", "upstream_identity")
 
     @extend_schema(operation_id="adapters_list", parameters=SEARCH_PARAMETERS, responses=_page)
     def list(self, request: Request) -> Response:

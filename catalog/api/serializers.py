@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from catalog.search.query import OUTCOMES
 from inference.models import Sheet, SheetCell
+from registry.former_names import formerly
 from registry.models import (
     Adapter,
     BaseModel,
@@ -81,14 +82,19 @@ class AdapterHead(serializers.ModelSerializer[Adapter]):
     """What every adapter shows."""
 
     creator = serializers.SerializerMethodField()
+    formerly = serializers.SerializerMethodField(help_text="its earlier names upstream, the newest first")
 
     class Meta:
         model = Adapter
-        fields = ["id", "name", "creator", "source", "source_url", "tags", "created", "updated"]
+        fields = ["id", "name", "formerly", "creator", "source", "source_url", "tags", "created", "updated"]
 
     def get_creator(self, adapter: Adapter) -> str | None:
         """Name of the person or account that published it."""
         return adapter.creator.name if adapter.creator else None
+
+    def get_formerly(self, adapter: Adapter) -> list[str]:
+        """With the account that it was under: `account/name`. Search finds it by these, too."""
+        return formerly(adapter)
 
 
 class AdapterHit(AdapterHead):

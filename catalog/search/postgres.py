@@ -59,7 +59,7 @@ def _page(query: SearchQuery, matching: QuerySet[Version]) -> tuple[list[Any], s
     """The adapters of the page, each with `newest_matching`, and the key of the next page."""
     of_adapter = matching.filter(adapter=OuterRef("pk"))
     adapters = (
-        Adapter.objects.select_related("creator")
+        Adapter.objects.select_related("creator", "upstream_identity")
         .annotate(
             lower_name=Lower("name"),
             newest_matching=Subquery(of_adapter.order_by("-created", "-id").values("pk")[:1]),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from catalog.models import Cursor, SearchDocument
 from catalog.search.matching import literal
 from catalog.search.text import document
+from registry.former_names import formerly
 from registry.models import Adapter, Change
 
 CONSUMER = "search"
@@ -21,7 +22,7 @@ def refresh(adapters: Collection[int]) -> int:
     """Write the documents of these adapters anew; ids that no longer exist are passed over."""
     found = (
         Adapter.objects.filter(pk__in=adapters)
-        .select_related("creator")
+        .select_related("creator", "upstream_identity")
         .prefetch_related("versions__files__blob")
     )
     now = timezone.now()
@@ -105,6 +106,7 @@ def _fields(adapter: Adapter) -> list[str]:
     fields += adapter.tags
     if adapter.creator:
         fields.append(adapter.creator.name)
+    fields += formerly(adapter)
     fields += [file.name for version in versions for file in version.files.all()]
     fields.append(adapter.description)
     fields += [version.notes for version in versions]

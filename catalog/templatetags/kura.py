@@ -15,6 +15,8 @@ from django.utils.translation import gettext
 
 from catalog.pages import training_words, weight_words, words
 from catalog.pages.preferences import theme_of
+from registry import former_names
+from registry.models import Adapter
 
 register = template.Library()
 
@@ -45,6 +47,18 @@ def verdict_mark(outcome: str, text: str = "", size: str = "") -> dict[str, Any]
 def word(text: str) -> str:
     """Translates a text that a pure package marked for translation."""
     return gettext(text) if text else ""
+
+
+@register.filter
+def formerly(adapter: Adapter) -> list[str]:
+    """What the adapter was called upstream before; select `upstream_identity` with lists of adapters."""
+    return former_names.formerly(adapter)
+
+
+@register.filter
+def former_accounts(adapter: Adapter) -> list[str]:
+    """The accounts that it was under before."""
+    return former_names.former_accounts(adapter)
 
 
 @register.filter

@@ -110,7 +110,7 @@ class AdapterPage:
 
 def read_adapter(adapter_id: int, version_id: int | None) -> AdapterPage:
     """The page of one adapter at one version (the newest vetted one unless chosen). Raises Http404."""
-    adapter = Adapter.objects.select_related("creator").filter(pk=adapter_id).first()
+    adapter = Adapter.objects.select_related("creator", "upstream_identity").filter(pk=adapter_id).first()
     if adapter is None:
         raise Http404(_("There is no such adapter."))
     versions = list(adapter.versions.select_related("base_declared", "base_decided", "terms_profile")[:MOST])

@@ -15,6 +15,7 @@ from registry.models import (
     Check,
     Job,
     License,
+    UpstreamIdentity,
     Version,
     Vetting,
 )
@@ -97,6 +98,22 @@ def test_an_adapter_shows_its_versions(anybody: Caller) -> None:
     found = anybody.get(f"adapters/{adapter.pk}/").json()
     assert (found["name"], found["creator"], found["tags"]) == ("Ink", "Ada", ["style"])
     assert [version["id"] for version in found["versions"]] == [newer.pk, older.pk]
+
+
+def test_an_adapter_tells_its_former_names_the_newest_first(anybody: Caller) -> None:
+    adapter = build.adapter("wash-3", source="huggingface", source_key="mika/wash-3")
+    build.version(adapter)
+    # The last one was given here, when somebody else had taken the name.
+    former = ["sora/charcoal", "mika/charcoal", "mika/charcoal#65f0"]
+    UpstreamIdentity.objects.create(adapter=adapter, source="huggingface", identity="65f0", former=former)
+    told = ["mika/charcoal", "sora/charcoal"]
+    assert anybody.get(f"adapters/{adapter.pk}/").json()["formerly"] == told
+    assert [each["formerly"] for each in anybody.get("adapters/").json()["results"]] == [told]
+
+
+def test_an_adapter_that_was_never_renamed_has_no_former_name(anybody: Caller) -> None:
+    version = build.version("Ink")
+    assert anybody.get(f"adapters/{version.adapter_id}/").json()["formerly"] == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 
 from catalog.pages.reading.adapter import download_of, read_adapter
-from registry.models import FileState, Version, Vetting
+from catalog.search import index
+from registry.models import FileState, UpstreamIdentity, Version, Vetting
 from tests.catalog.pages.rows import CLOSED_FLAGS, OPEN_FLAGS, make_adapter, make_file
 
 pytestmark = pytest.mark.database
@@ -23,6 +24,22 @@ def test_the_verdict_answers_the_chosen_act(client: Client, db: None) -> None:
     page = show(client, version, act="generate_and_sell_images")
     assert "At least one layer of terms forbids this." in page
     assert "The author did not tick this permission on Civitai." in page
+
+
+def test_an_adapter_renamed_upstream_says_what_it_was_called_and_where(client: Client, db: None) -> None:
+    version = make_adapter("wash-3", creator="mika")
+    former = ["sora/<charcoal>", "mika/charcoal"]
+    UpstreamIdentity.objects.create(
+        adapter=version.adapter, source="huggingface", identity="65f0", former=former
+    )
+    page = show(client, version)
+    assert "formerly mika/charcoal, sora/&lt;charcoal&gt;" in page
+    assert "mika (formerly sora)" in page
+    index().refresh([version.adapter_id])
+    found = client.get("/browse/", {"q": "sora"}).content.decode()
+    assert "wash-3" in found and "formerly mika/charcoal, sora/&lt;charcoal&gt;" in found
+    plain = make_adapter("Never renamed")
+    assert "formerly" not in show(client, plain)
 
 
 def test_a_reason_cites_the_snapshot_it_rests_on(client: Client, db: None) -> None:

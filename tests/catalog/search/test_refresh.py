@@ -18,7 +18,7 @@ from catalog.models import Cursor, SearchDocument
 from catalog.search import SearchQuery, index, search
 from catalog.search.refresh import CONSUMER, consume, sweep
 from registry.ledger import note_change
-from registry.models import Adapter
+from registry.models import Adapter, UpstreamIdentity
 from tests.catalog import build
 from tests.catalog.outside import outside_environment
 
@@ -44,6 +44,18 @@ def test_a_renamed_adapter_is_found_by_its_new_name_only() -> None:
     consume()
     assert search(SearchQuery(text="charcoal")).count == 0
     assert search(SearchQuery(text="graphite")).count == 1
+
+
+def test_an_adapter_renamed_upstream_is_found_by_its_former_name_and_account_too() -> None:
+    adapter = build.adapter("wash-3", source="huggingface", source_key="mika/wash-3")
+    version = build.version(adapter)
+    UpstreamIdentity.objects.create(
+        adapter=adapter, source="huggingface", identity="65f0", former=["sora/charcoal-3"]
+    )
+    note_change(version, "version_updated")
+    consume()
+    for text in ("wash-3", "charcoal-3", '"sora/charcoal-3"', "sora"):
+        assert [hit.adapter for hit in search(SearchQuery(text=text)).hits] == [adapter]
 
 
 def test_the_log_is_read_in_batches_and_the_place_is_kept() -> None:
