@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from catalog.api.authentication import BearerAuthentication
 from catalog.api.problems import MEDIA_TYPE, exception_handler
+from catalog.crops import EDITION, enlarged
 from catalog.downloads import send_blob
 from inference.models import Cell, Sheet
 from registry.models import Blob, Sample
 from registry.storage import BlobMissing, open_blob
 
 FOR_A_YEAR = "max-age=31536000, immutable"
+_POLICY = "default-src 'none'; sandbox"
 # What a picture begins with. Anything else is not sent from here, whatever it claims to be: no SVG, no HTML.
 _SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
@@ -43,6 +46,28 @@ def cell(request: HttpRequest, key: str) -> HttpResponseBase:
 
 
 @require_safe
+def crop(request: HttpRequest, key: str, left: int, top: int, right: int, bottom: int) -> HttpResponseBase:
+    """A part of a cell, enlarged."""
+    refused = _closed(request)
+    if refused is not None:
+        return refused
+    image = get_object_or_404(Cell.objects.select_related("image"), pk=key).image
+    tag = f'"{image.sha256}-{left}-{top}-{right}-{bottom}-{EDITION}"'
+    # A box is its picture's for ever, so whoever has its tag has it whole.
+    answer = get_conditional_response(request, etag=tag)
+    if answer is None:
+        data = enlarged(image, (left, top, right, bottom))
+        if data is None:
+            raise Http404
+        answer = HttpResponse(data, content_type="image/webp")
+    answer["ETag"] = tag
+    answer["Cache-Control"] = _cache_control()
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer["Content-Security-Policy"] = _POLICY
+    return answer
+
+
+@require_safe
 def sheet(request: HttpRequest, pk: int) -> HttpResponseBase:
     """A whole sheet with its labels."""
     found = get_object_or_404(Sheet.objects.select_related("image"), pk=pk)
@@ -59,7 +84,8 @@ def sample(request: HttpRequest, pk: int) -> HttpResponseBase:
     )
 
 
-def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
+def _closed(request: HttpRequest) -> HttpResponseBase | None:
+    """Why the caller gets no picture, as the answer; None where it may have it."""
     try:
         known = (
             request.user.is_authenticated or BearerAuthentication().authenticate(Request(request)) is not None
@@ -68,22 +94,32 @@ def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
         return _refused(error)
     if settings.REQUIRE_LOGIN and not known:
         return redirect_to_login(request.get_full_path())
+    return None
+
+
+def _cache_control() -> str:
+    return f"{'private' if settings.REQUIRE_LOGIN else 'public'}, {FOR_A_YEAR}"
+
+
+def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
+    refused = _closed(request)
+    if refused is not None:
+        return refused
     media_type = _media_type(blob)
     if media_type is None:
         raise Http404
-    shared = "private" if settings.REQUIRE_LOGIN else "public"
     response = send_blob(
         request,
         blob,
         name=name,
         media_type=media_type,
         attachment=False,
-        cache_control=f"{shared}, {FOR_A_YEAR}",
+        cache_control=_cache_control(),
         # Small, cached for ever and never resumed: sent whole, from here.
         backend="internal",
         ranges=False,
     )
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Content-Security-Policy"] = _POLICY
     return response
 
 
@@ -108,6 +144,7 @@ def _media_type(blob: Blob) -> str | None:
 app_name = "images"
 urlpatterns = [
     path("cells/<str:key>.png", cell, name="cell"),
+    path("cells/<str:key>/<int:left>,<int:top>,<int:right>,<int:bottom>.webp", crop, name="crop"),
     path("sheets/<int:pk>.png", sheet, name="sheet"),
     path("samples/<int:pk>", sample, name="sample"),
 ]

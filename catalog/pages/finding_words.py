@@ -85,6 +85,11 @@ def _wrong_base(numbers: Numbers) -> str:
 def _hands(numbers: Numbers) -> str:
     if numbers["detected"]:
         return _("Look at the hands in %(count)d pictures.") % {"count": int(numbers["pictures"])}
+    if numbers.get("failed"):
+        return _(
+            "Look at the hands yourself: the hand detector could not be used, and the crops only show busy "
+            "places."
+        )
     return _("Look at the hands yourself: no hand detector is set up, the crops only show busy places.")
 
 

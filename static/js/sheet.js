@@ -100,6 +100,17 @@ function open(table, stage, help) {
     compareAt(row, rows[row].indexOf(link));
   });
 
+  // Crops of a picture stand below the table and open the same comparison.
+  for (const crop of document.querySelectorAll("a[data-opens]")) {
+    crop.addEventListener("click", (event) => {
+      const link = document.getElementById(crop.hash.slice(1));
+      const row = rows.findIndex((links) => links.includes(link));
+      if (row < 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      compareAt(row, rows[row].indexOf(link));
+    });
+  }
+
   stage.addEventListener("close", () => {
     const link = rows[at.row][at.cell];
     history.replaceState(null, "", location.pathname + location.search);

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalog.crops import SMALL_PICTURE
 from catalog.pages.finding_words import finding_sentence
 from catalog.pages.reading.heads import Head, Span, column_label, read_heads, spans
 from catalog.recommended import USUAL_WEIGHT
@@ -14,8 +15,6 @@ from inference.models import Sheet, SheetCell
 
 # A recipe has few rows and columns; a broken one must not fill the page.
 MOST_PLACES = 600
-# Below this width a picture is shown with hard pixels: blur would look like the adapter's doing.
-SMALL_PICTURE = 200
 # More pictures than this in one row of the adapter page are too small to see anything.
 MOST_IN_STRIP = 8
 

@@ -17,6 +17,7 @@ from catalog.pages.gate import page
 from catalog.pages.item_forms import TermsForms
 from catalog.pages.reading.adapter import read_version
 from catalog.pages.reading.credits import read_credits
+from catalog.pages.reading.hands import read_hands
 from catalog.pages.reading.items import read_items
 from catalog.pages.reading.questions import read_questions
 from catalog.pages.reading.queue import QueuePlace, read_place
@@ -95,6 +96,7 @@ def _about(version: Version, terms: TermsForms) -> dict[str, Any]:
     items = read_items(version)
     return {
         "page": shown,
+        "hands": read_hands(shown.grid) if shown.has_pictures else None,
         "verdicts": [{"act": ACTS[act], "verdict": rights.verdict(act)} for act in SHOWN_ACTS],
         "reasons": rights.reasons(DEFAULT_ACT)[:6],
         "rights": rights,

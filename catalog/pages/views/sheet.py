@@ -12,6 +12,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from catalog.pages.gate import page
 from catalog.pages.reading.grid import effect_of, findings_of, read_grid
+from catalog.pages.reading.hands import read_hands
 from inference.models import Sheet, SheetState
 
 
@@ -41,6 +42,7 @@ def sheet(request: HttpRequest, pk: int) -> HttpResponse:
         "again": _again(found),
         "effect": effect_of(found),
         "findings": findings_of(found),
+        "hands": read_hands(grid) if found.state == SheetState.DONE else None,
         "current_file": found.blob_id in set(found.version.files.values_list("blob_id", flat=True)),
         "section": "browse",
     }
