@@ -249,6 +249,8 @@ def told_apart(error: Exception, repo: str) -> UpstreamError | None:
         )
     if isinstance(error, HfHubHTTPError):
         return _by_status(_status(error) or 0, repo)
+    if isinstance(error, httpx2.ReadTimeout):
+        return UpstreamUnavailable("The Hub did not answer in time.")
     if isinstance(error, httpx2.HTTPError):
         return UpstreamUnreachable("The Hub could not be reached.")
     if isinstance(error, json.JSONDecodeError):

@@ -40,6 +40,7 @@ __all__ = [
     "Corrupt",
     "Cut",
     "Drip",
+    "DripHead",
     "Fault",
     "FaultyServer",
     "Gzip",
@@ -47,6 +48,7 @@ __all__ = [
     "Hangup",
     "Html",
     "NoRanges",
+    "Packed",
     "Quota",
     "RedirectTo",
     "Reply",
@@ -129,6 +131,11 @@ def Drip(block: int = 16, pause: float = 0.1) -> Fault:
     return lambda request, reply: replace(reply, block=block, pause=pause)
 
 
+def DripHead(pause: float = 0.1) -> Fault:
+    """The status line and the headers come a byte at a time."""
+    return lambda request, reply: replace(reply, head_pause=pause)
+
+
 def Hang(seconds: float) -> Fault:
     """Nothing for so long, then the reply."""
     return lambda request, reply: replace(reply, silence=seconds)
@@ -142,6 +149,16 @@ def Gzip() -> Fault:
         return packed.with_headers(Content_Encoding="gzip")
 
     return pack
+
+
+def Packed(encoding: str, pack: Callable[[bytes], bytes], blanks: int = 0) -> Fault:
+    """Content-Encoding: whether it was asked for or not; `blanks` after the JSON make it a bomb."""
+
+    def packed(request: Request, reply: Reply) -> Reply:
+        body = pack(bytes_of(reply.body) + b" " * blanks)
+        return replace(reply, body=body, ranges=False).with_headers(Content_Encoding=encoding)
+
+    return packed
 
 
 def WrongType(media_type: str) -> Fault:
@@ -334,6 +351,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(request, reply)
 
+    def _drip_head(self, pause: float) -> None:
+        # As http.server keeps them until they are sent.
+        head = b"".join([*self._headers_buffer, b"\r\n"])
+        self._headers_buffer = []
+        for at in range(len(head)):
+            self.wfile.write(head[at : at + 1])
+            time.sleep(pause)
+
     do_GET = do_HEAD = do_POST = do_OPTIONS = do_PUT = do_DELETE = _handle
 
     def _send(self, request: Request, reply: Reply) -> None:
@@ -347,7 +372,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         elif status not in {204, 304}:
             self.send_header("Content-Length", str(end - start if reply.length is None else reply.length))
-        self.end_headers()
+        if reply.head_pause:
+            self._drip_head(reply.head_pause)
+        else:
+            self.end_headers()
         if request.method == "HEAD" or status in {204, 304}:
             return
         most = end - start if reply.cut_at is None else round((end - start) * reply.cut_at)

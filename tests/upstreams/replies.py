@@ -34,7 +34,8 @@ class Reply:
     """What goes out: `body` is bytes or a file's path. `ranges`: whether a Range of it may be asked for.
 
     `length` overrides Content-Length, `cut_at` closes the connection after that share of the body, `pause`
-    seconds pass before each `block` bytes, `silence` seconds before the first.
+    seconds pass before each `block` bytes, `silence` seconds before the first, `head_pause` seconds between
+    two bytes of the head.
     """
 
     status: int = 200
@@ -46,6 +47,7 @@ class Reply:
     block: int = BLOCK
     pause: float = 0.0
     silence: float = 0.0
+    head_pause: float = 0.0
     chunked: bool = False
 
     @classmethod

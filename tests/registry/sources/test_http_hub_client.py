@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
-from collections.abc import Iterator
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
-from huggingface_hub import HfApi, close_session, hf_hub_download
+from huggingface_hub import HfApi, close_session, get_session, hf_hub_download
 from pytest_django import Settings
 
 from registry.sources.http import hub_client_factory, recorded_connections
@@ -17,9 +22,23 @@ from registry.sources.upstream_errors import (
     AnswerTooLarge,
     HostNotAllowed,
     RateLimited,
+    UnexpectedAnswer,
     UpstreamUnavailable,
 )
-from tests.upstreams.faults import Broken, Drip, Fault, FaultyServer, Hangup, Quota, RedirectTo, TooMany
+from tests.registry.sources.test_http_hostile import says, speaking
+from tests.upstreams.faults import (
+    Broken,
+    Drip,
+    DripHead,
+    Fault,
+    FaultyServer,
+    Hangup,
+    Packed,
+    Quota,
+    RedirectTo,
+    Status,
+    TooMany,
+)
 from tests.upstreams.replies import Reply, Request
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -124,6 +143,123 @@ def test_an_answer_of_the_hub_has_a_largest_size_and_a_longest_time(hub: Hub, se
     hub.plan(Drip(1, 0.02))
     with pytest.raises(UpstreamUnavailable):
         api.model_info("me/ink")
+
+
+def bare(body: bytes) -> bytes:
+    """deflate as some send it: without the head and the checksum of zlib."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "members of gzip": ("gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])),
+    "deflate": ("deflate", zlib.compress),
+    "bare deflate": ("deflate", bare),
+}
+# What nobody asked for; which bytes follow no longer matters.
+UNASKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "br": ("br", zlib.compress),
+    "zstd": ("zstd", zlib.compress),
+    "twice": ("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))),
+}
+
+
+@pytest.mark.parametrize("way", PACKERS)
+def test_a_packed_answer_is_read(hub: Hub, way: str) -> None:
+    hub.plan(Packed(*PACKERS[way], blanks=300_000))
+    assert HfApi(endpoint=hub.url, token=False).model_info("me/ink").sha == COMMIT
+    assert hub.requests[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("way", PACKERS)
+def test_an_answer_that_becomes_too_large_when_it_is_unpacked_is_refused_before_it_is_held(
+    hub: Hub, settings: Settings, way: str
+) -> None:
+    settings.UPSTREAM_ANSWER_MB = 1
+    encoding, pack = PACKERS[way]
+    # A hundred times the cap, in a tenth of it.
+    body = pack(b'{"id": "me/ink"}' + b" " * (100 * 2**20))
+    assert len(body) < 2**20 / 5
+    hub.plan(lambda request, reply: replace(reply, body=body).with_headers(Content_Encoding=encoding))
+    tracemalloc.start()
+    try:
+        with pytest.raises(AnswerTooLarge):
+            HfApi(endpoint=hub.url, token=False).model_info("me/ink")
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert held < 8 * 2**20
+
+
+@pytest.mark.parametrize("way", UNASKED)
+def test_an_answer_packed_as_nobody_asked_for_is_refused_unread(hub: Hub, way: str) -> None:
+    hub.plan(Packed(*UNASKED[way], blanks=10 * 2**20))
+    with pytest.raises(UnexpectedAnswer):
+        HfApi(endpoint=hub.url, token=False).model_info("me/ink")
+    # Its place is free again.
+    assert HfApi(endpoint=hub.url, token=False).model_info("me/ink").sha == COMMIT
+
+
+@pytest.mark.parametrize("broken", [b"no gzip at all", gzip.compress(b"{}" * 999)[:-20]])
+def test_a_packed_answer_that_is_broken_is_no_answer(hub: Hub, broken: bytes) -> None:
+    hub.plan(Packed("gzip", lambda body: broken))
+    with pytest.raises((UnexpectedAnswer, UpstreamUnavailable)):
+        HfApi(endpoint=hub.url, token=False).model_info("me/ink")
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [PACKERS["gzip"], UNASKED["br"]])
+def test_a_file_that_comes_packed_all_the_same_is_not_unpacked_without_end(
+    hub: Hub, tmp_path: Path, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    hub.plan(Packed(encoding, pack), path="/resolve/", skip=1, times=None)
+    with pytest.raises(UnexpectedAnswer):
+        hf_hub_download(
+            "me/ink", "ink.safetensors", endpoint=hub.url, cache_dir=tmp_path, token=False, revision=COMMIT
+        )
+
+
+def test_a_refused_file_has_a_largest_answer_too(hub: Hub, settings: Settings) -> None:
+    settings.UPSTREAM_ANSWER_MB = 10 / 2**20
+    hub.plan(Status(404, {"error": "x" * 100_000}), path="/resolve/", times=None)
+    with pytest.raises(AnswerTooLarge):
+        get_session().get(f"{hub.url}/me/ink/resolve/{COMMIT}/ink.safetensors")
+
+
+@pytest.mark.parametrize("call", ["model_info", "auth_check"])
+def test_a_head_that_drips_ends_in_time(hub: Hub, settings: Settings, call: str) -> None:
+    settings.UPSTREAM_TRIES = 1
+    settings.UPSTREAM_TOTAL_SECONDS = 0.3
+    hub.plan(DripHead(0.05))
+    with pytest.raises(httpx2.ReadTimeout):
+        getattr(HfApi(endpoint=hub.url, token=False), call)("me/ink")
+    assert HfApi(endpoint=hub.url, token=False).model_info("me/ink").sha == COMMIT
+
+
+def test_the_head_of_a_file_that_drips_ends_in_time_and_its_body_may_take_longer(
+    hub: Hub, settings: Settings, tmp_path: Path
+) -> None:
+    settings.UPSTREAM_TRIES = 1
+    settings.UPSTREAM_TOTAL_SECONDS = 0.3
+    hub.plan(Drip(10_000, 0.1), path="/resolve/", skip=1)
+    found = hf_hub_download(
+        "me/ink", "ink.safetensors", endpoint=hub.url, cache_dir=tmp_path, token=False, revision=COMMIT
+    )
+    assert Path(found).read_bytes() == WEIGHTS
+    hub.plan(DripHead(0.05), path="/resolve/")
+    with pytest.raises(httpx2.ReadTimeout):
+        get_session().get(f"{hub.url}/me/ink/resolve/{COMMIT}/ink.safetensors")
+
+
+def test_a_body_whose_chunks_are_never_whole_ends_in_time(hub: Hub, settings: Settings) -> None:
+    settings.UPSTREAM_TRIES = 1
+    settings.UPSTREAM_TOTAL_SECONDS = 0.3
+    # The size of a chunk may be followed by what has no end (RFC 9112, 7.1.1), and is no part of the body.
+    endless = says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", *[b"x"] * 200, pause=0.05)
+    with speaking(endless) as host:
+        settings.UPSTREAM_PRIVATE_HOSTS = [host]
+        with pytest.raises(UpstreamUnavailable):
+            HfApi(endpoint=f"http://{host}", token=False).model_info("me/ink")
 
 
 def test_a_public_name_that_leads_inside_is_not_connected_to(
