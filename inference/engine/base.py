@@ -22,7 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 from torch import nn
 
-ENGINE_EDITION = "2"
+from inference.engine.words import Vocabulary
+
+ENGINE_EDITION = "3"
 """Part of every cell's key: raise it when the same inputs would give other pictures."""
 
 
@@ -48,8 +50,11 @@ class LoadedBase:
     device: torch.device
     dtype: torch.dtype
     modules: dict[str, dict[str, nn.Module]] = field(init=False)
+    words: Vocabulary = field(init=False)
 
     def __post_init__(self) -> None:
+        # What prompts may use of the words learned with adapters: filled while these are applied.
+        self.words = {component: {} for component in self.text_encoders}
         # component -> path -> module; only modules with a weight of their own can be patched.
         self.modules = {
             component: {path: module for path, module in part.named_modules() if _has_weight(module)}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from inference.engine.emphasis import parse_emphasis
+from inference.engine.emphasis import cut, parse_emphasis
+from inference.engine.words import Word
 
 CLIP_TOKENS = 77
 """Positions of CLIP, its start and end token among them."""
-
-Tokens = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +26,46 @@ class Encoded:
     pooled: Tensor | None
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One position of a text: a token of the encoder's own, or the vector number `at` of a learned word."""
+
+    id: int
+    weight: float
+    word: Word | None = None
+    at: int = 0
+
+
 class TextEncoder:
     """One text encoder of a base with its tokenizer.
 
     Texts longer than `length` tokens take more chunks, each with a start (CLIP only) and an end token of its
-    own, as AUTOMATIC1111 does. Nothing is cached: an adapter may have changed the encoder, and encoding is a
-    hundredth of a render.
+    own, as AUTOMATIC1111 does. `words` are the learned words that texts may use at the moment; each takes as
+    many positions as it has vectors, and stays in one chunk. Nothing is cached: an adapter may have changed
+    the encoder, and encoding is a hundredth of a render.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, length: int = CLIP_TOKENS) -> None:
-        self._model, self._tokenizer = model, tokenizer
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        length: int = CLIP_TOKENS,
+        words: Mapping[str, Word] = MappingProxyType({}),
+    ) -> None:
+        self._model, self._tokenizer, self._words = model, tokenizer, words
         # T5 begins without a token of its own.
         is_clip = "clip" in model.config.model_type
         self._start = [tokenizer.bos_token_id] if is_clip else []
         self._room = length - 1 - len(self._start)
+        self._table = model.get_input_embeddings() if is_clip else model.encoder.get_input_embeddings()
+        # What stands for a learned word until its vectors are put in: any token that no encoder looks for.
+        taken = {tokenizer.bos_token_id, tokenizer.eos_token_id}
+        self._stand_in = next(token for token in range(3) if token not in taken)
 
     def chunks(self, texts: Sequence[str]) -> int:
         """Chunks that the longest of the texts takes, at least one."""
-        return max(1, *(-(-len(self._tokens(text)) // self._room) for text in texts))
+        return max(1, *(len(self._lines(text)) for text in texts))
 
     def encode(self, texts: Sequence[str], chunks: int, *, layer: int = 1, normed: bool = False) -> Encoded:
         """The first `chunks` chunks of every text; shorter ones are padded with empty chunks.
@@ -50,24 +73,37 @@ class TextEncoder:
         `layer` counts from the end, 1 is the encoder's own output; another one passes through the encoder's
         final norm only when `normed`.
         """
-        lines = [self._tokens(text) for text in texts]
-        room = self._room
+        lines = [self._lines(text) for text in texts]
         found = [
-            self._chunk([line[room * n : room * (n + 1)] for line in lines], layer, normed)
+            self._chunk([line[n] if n < len(line) else [] for line in lines], layer, normed)
             for n in range(chunks)
         ]
         return Encoded(torch.cat([chunk.states for chunk in found], dim=1), found[0].pooled)
 
-    def _tokens(self, text: str) -> Tokens:
-        found: Tokens = []
-        for piece in parse_emphasis(text):
-            ids = self._tokenizer(
-                piece.text, add_special_tokens=False, truncation=False, verbose=False
-            ).input_ids
-            found += [(token, piece.weight) for token in ids]
-        return found
+    def _lines(self, text: str) -> list[list[Token]]:
+        """The text in chunks. A learned word that a chunk has no room for begins the next one."""
+        lines: list[list[Token]] = [[]]
+        for token in self._tokens(text):
+            length = len(token.word) if token.word is not None and token.at == 0 else 1
+            if len(lines[-1]) + min(length, self._room) > self._room:
+                lines.append([])
+            lines[-1].append(token)
+        return lines
 
-    def _chunk(self, lines: Sequence[Tokens], layer: int, normed: bool) -> Encoded:
+    def _tokens(self, text: str) -> Iterator[Token]:
+        words = list(self._words)
+        for piece in parse_emphasis(text):
+            for part, number in cut(piece.text, words):
+                if number is None:
+                    ids = self._tokenizer(
+                        part, add_special_tokens=False, truncation=False, verbose=False
+                    ).input_ids
+                    yield from (Token(token, piece.weight) for token in ids)
+                else:
+                    word = self._words[words[number]]
+                    yield from (Token(self._stand_in, piece.weight, word, at) for at in range(len(word)))
+
+    def _chunk(self, lines: Sequence[Sequence[Token]], layer: int, normed: bool) -> Encoded:
         """One chunk of every text."""
         end, pad = self._tokenizer.eos_token_id, self._tokenizer.pad_token_id
         ids, weights = [], []
@@ -75,10 +111,27 @@ class TextEncoder:
             fill = self._room - len(line)
             # The end token follows the text and the padding follows it, so that a short prompt looks as in
             # training.
-            ids.append([*self._start, *(token for token, _ in line), end, *[pad] * fill])
-            weights.append([*(1.0 for _ in self._start), *(weight for _, weight in line), 1.0, *[1.0] * fill])
-        output = self._model(torch.tensor(ids, device=self._model.device), output_hidden_states=layer != 1)
+            ids.append([*self._start, *(token.id for token in line), end, *[pad] * fill])
+            weights.append(
+                [*(1.0 for _ in self._start), *(token.weight for token in line), *[1.0] * (1 + fill)]
+            )
+        first = len(self._start)
+        learned = [
+            (row, first + place, token.word, token.at)
+            for row, line in enumerate(lines)
+            for place, token in enumerate(line)
+            if token.word is not None
+        ]
+        with _put_in(self._table, learned):
+            output = self._model(
+                torch.tensor(ids, device=self._model.device), output_hidden_states=layer != 1
+            )
         states = self._states(output, layer, normed)
+        if any(word.outputs is not None for _, _, word, _ in learned):
+            states = states.clone()
+            for row, place, word, at in learned:
+                if word.outputs is not None:
+                    states[row, place] = word.outputs[at].to(states)
         factors = torch.tensor(weights, device=states.device, dtype=torch.float32)
         if not bool((factors == 1).all()):
             states = _emphasize(states, factors)
@@ -94,6 +147,33 @@ class TextEncoder:
             norm = getattr(self._model, "text_model", self._model).final_layer_norm
             states = norm(states)
         return states
+
+
+@contextmanager
+def _put_in(table: Any, learned: Sequence[tuple[int, int, Word, int]]) -> Iterator[None]:
+    """Within the block `table` gives the vectors of learned words at their rows and places, instead of the
+    embeddings of what stands there. The table itself stays as it is.
+    """
+    if not learned:
+        yield
+        return
+    asked = 0
+
+    def put(module: Any, inputs: Any, embedded: Tensor) -> Tensor:
+        nonlocal asked
+        asked += 1
+        embedded = embedded.clone()
+        for row, place, word, at in learned:
+            embedded[row, place] = word.inputs[at].to(embedded)
+        return embedded
+
+    hook = table.register_forward_hook(put)
+    try:
+        yield
+    finally:
+        hook.remove()
+    if not asked:
+        raise RuntimeError("The text encoder did not ask its embeddings for the learned words.")
 
 
 def _pooled(output: Any) -> Tensor | None:

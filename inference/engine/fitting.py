@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.engine import deltas, relative
+from inference.engine.words import Words
 from inference.errors import NonFiniteAdapter, NothingMatched, UnmatchedModules, UnsupportedAdapter, WrongBase
 from registry.weights.canonical import CanonicalPart, canonical_layers
 from registry.weights.loading import ModuleTensors
@@ -22,7 +23,6 @@ from registry.weights.modules import ModuleFacts
 
 Modules = Mapping[str, Mapping[str, nn.Module]]
 """component (unet, transformer, text_encoder, text_encoder_2 ...) -> path -> module with a weight."""
-Vectors = Mapping[str, Mapping[str, Tensor]]
 
 
 def plain_name(path: str) -> str:
@@ -103,11 +103,11 @@ class Target:
 class FittedAdapter:
     """An adapter every module of which has its place in the base; nothing else can be applied.
 
-    `tokens` are the words learned with it, token -> tensor name -> vectors [n, width].
+    `words` are the words learned with it.
     """
 
     targets: tuple[Target, ...]
-    tokens: Vectors = field(default_factory=dict)
+    words: Words = field(default_factory=dict)
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Engine:
     def __init__(self, base: LoadedBase) -> None:
         self.base = base
         self.family = family_of(base)
-        self.patcher = WeightPatcher(base.modules, base.family)
+        self.patcher = WeightPatcher(base.modules, base.family, words=base.words)
         self.environment = environment(base)
         self._other_vae: tuple[str, Any] | None = None
 

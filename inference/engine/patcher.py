@@ -21,6 +21,7 @@ from inference.engine.block_weights import WeightOf
 from inference.engine.fitting import FittedAdapter, Modules, Place, Target, fit
 from inference.engine.kept import KeptWeights, kept_weights
 from inference.engine.sums import Key, Sum, Sums
+from inference.engine.words import Vocabulary, allow, fit_words, forbid
 from inference.errors import NonFiniteAdapter, UnsupportedAdapter, WrongBase
 from registry.weights.errors import UnsupportedChange
 from registry.weights.loading import ModuleTensors, load_adapter
@@ -31,8 +32,17 @@ __all__ = ["FittedAdapter", "WeightOf", "WeightPatcher"]
 class WeightPatcher:
     """Applies adapters to the modules of one base."""
 
-    def __init__(self, modules: Modules, family: str = "unknown", *, kept: KeptWeights | None = None) -> None:
+    def __init__(
+        self,
+        modules: Modules,
+        family: str = "unknown",
+        *,
+        kept: KeptWeights | None = None,
+        words: Vocabulary | None = None,
+    ) -> None:
+        """`words` is what the base's embedders look learned words up in."""
         self._modules, self._family = modules, family
+        self._words = words if words is not None else {}
         self._order = {
             id(module): number
             for number, module in enumerate(m for found in modules.values() for m in found.values())
@@ -46,11 +56,7 @@ class WeightPatcher:
         Raises what `fit` raises, and an error of the reader (registry.weights).
         """
         loaded = load_adapter(path)
-        tokens = {
-            token: {name: torch.from_numpy(values.copy()) for name, values in vectors.items()}
-            for token, vectors in loaded.tokens.items()
-        }
-        return replace(self.fit(loaded.modules), tokens=tokens)
+        return replace(self.fit(loaded.modules), words=fit_words(loaded.tokens, self._modules))
 
     def fit(self, modules: Mapping[str, ModuleTensors]) -> FittedAdapter:
         """Find every module's place. Refuses, before any pixel, what would not be shown truly.
@@ -61,18 +67,23 @@ class WeightPatcher:
 
     @contextmanager
     def applied(self, adapters: Sequence[tuple[FittedAdapter, WeightOf]]) -> Iterator[int]:
-        """Within the block the base carries the adapters; after it, its own weights again, whatever happened.
+        """Within the block the base carries the adapters, and prompts may use the words learned with those of
+        which any module has a weight; after it, its own weights again, whatever happened.
 
         Gives the number of changed parameters; a module of weight 0 changes none. Raises NonFiniteAdapter
-        when a change overflows.
+        when a change overflows, UnsupportedAdapter when two adapters learned one word differently.
         """
         if self._in_use:
             raise RuntimeError("The patcher is in use: blocks cannot be nested.")
         self._in_use = True
         try:
+            allow(
+                [adapter.words for adapter, weight_of in adapters if _is_on(adapter, weight_of)], self._words
+            )
             yield self._apply(adapters)
         finally:
             self._kept.restore()
+            forbid(self._words)
             self._in_use = False
 
     @torch.no_grad()
@@ -111,6 +122,11 @@ class WeightPatcher:
             patched = self._kept.replace(made.parameter, made.total)
         # NaN and infinity show in them, and they are found faster than every number is tested.
         return torch.stack(torch.aminmax(patched))
+
+
+def _is_on(adapter: FittedAdapter, weight_of: WeightOf) -> bool:
+    """Whether the adapter is in use at all: at a weight of 0 everywhere it is as if it were not there."""
+    return any(weight_of(target.component, target.path) != 0 for target in adapter.targets)
 
 
 def _keys(target: Target) -> set[Key]:

@@ -18,6 +18,8 @@ _MOST_TOKENS = 64
 _MOST_VECTORS = 512
 # Anchored: tried wherever a long name repeats the word, it would take the square of the time.
 _ENCODER = re.compile(r"\Abundle_emb\..*\.(?=clip_|t5)", re.DOTALL)
+# diffusers' pivotal tuning keeps all tokens in one tensor for each text encoder; the first row is `<s0>`'s.
+_PIVOTAL = frozenset({"clip_l", "clip_g", "t5", "text_encoders_0", "text_encoders_1"})
 _SD3 = ("sd3_medium", "sd35_medium", "sd35_large")
 
 
@@ -66,12 +68,21 @@ def embedding_families(tensors: Mapping[str, TensorInfo]) -> list[str]:
 
 
 def learned_tokens(tensors: Mapping[str, TensorInfo], rest: Iterable[str]) -> dict[str, list[str]]:
-    """Token -> the tensors that hold its vectors: `bundle_emb.<token>.<encoder>`, and PTI's `<token>`.
+    """Token -> the tensors that hold its vectors: `bundle_emb.<token>.<encoder>`, PTI's `<token>`, and of an
+    adapter the tensors of pivotal tuning, of which `rows_of` tells a token's part.
 
-    The token may hold dots, so only the ends of the name are read.
+    The token may hold dots, so only the ends of the name are read. `rest` are the tensors that belong to no
+    module of an adapter.
     """
     found: dict[str, list[str]] = {}
-    for name in rest:
+    left = list(rest)
+    for name in left:
+        shape = tensors[name].shape
+        # Of an embedding's own file its name is the token.
+        if name in _PIVOTAL and len(left) < len(tensors) and len(shape) == 2 and shape[0] <= _MOST_TOKENS:
+            for row in range(shape[0]):
+                found.setdefault(f"<s{row}>", []).append(name)
+            continue
         token = None
         if name.startswith("bundle_emb."):
             inner = name.removeprefix("bundle_emb.")
@@ -81,3 +92,11 @@ def learned_tokens(tensors: Mapping[str, TensorInfo], rest: Iterable[str]) -> di
         if token:
             found.setdefault(token, []).append(name)
     return found
+
+
+def rows_of(token: str, name: str) -> slice:
+    """The rows of the tensor `name` that are the token's vectors."""
+    if name not in _PIVOTAL:
+        return slice(None)
+    row = int(token.removeprefix("<s").removesuffix(">"))
+    return slice(row, row + 1)

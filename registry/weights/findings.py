@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .embeddings import rows_of
 from .families import FamilyReading
 from .file_notes import notes_of
 from .header import Header
@@ -144,7 +145,7 @@ def _of_names(
         yield Finding("language_adapter", ERROR, "This adapts a language model, not an image model.")
     if tokens:
         shown = ", ".join(
-            f"{token[:80]} ({_vectors(header, names)})" for token, names in list(tokens.items())[:5]
+            f"{token[:80]} ({_vectors(header, token, names)})" for token, names in list(tokens.items())[:5]
         )
         told = f"Brings learned tokens of its own, with so many vectors: {shown}."
         yield Finding("bundled_embeddings", INFO, told)
@@ -159,10 +160,11 @@ def _of_names(
         yield Finding("unknown_layers", WARNING, told)
 
 
-def _vectors(header: Header, names: Iterable[str]) -> int:
+def _vectors(header: Header, token: str, names: Iterable[str]) -> int:
     """How many vectors a token has; each text encoder has as many of its own."""
-    shapes = (header.tensors[name].shape for name in names)
-    return max((shape[0] if len(shape) == 2 else 1 for shape in shapes), default=0)
+    shapes = [(name, header.tensors[name].shape) for name in names]
+    counts = (len(range(s[0])[rows_of(token, name)]) if len(s) == 2 else 1 for name, s in shapes)
+    return max(counts, default=0)
 
 
 def _hints(

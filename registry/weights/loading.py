@@ -11,7 +11,7 @@ import numpy as np
 
 from .algorithms import split_parts
 from .container import read_header
-from .embeddings import learned_tokens
+from .embeddings import learned_tokens, rows_of
 from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
 from .header import Header
 from .modules import PEFT_DIALECTS, ModuleFacts, group_modules
@@ -84,8 +84,9 @@ def load_adapter_modules(path: str | os.PathLike[str]) -> dict[str, ModuleTensor
 class AdapterTensors:
     """A whole adapter file: its modules keyed by `component.path`, and the tokens learned with them.
 
-    `tokens` are token -> tensor name -> vectors [n, width] (PTI's `<s1>`, kohya's `bundle_emb.`); a text
-    encoder that was not given them reads the token as any other word.
+    `tokens` are token -> tensor name -> vectors [n, width] (PTI's `<s1>`, `bundle_emb.` of LyCORIS and
+    OneTrainer, pivotal tuning's `clip_l`); a text encoder that was not given them reads the token as any
+    other word.
     """
 
     modules: dict[str, ModuleTensors]
@@ -104,7 +105,10 @@ def load_adapter(path: str | os.PathLike[str]) -> AdapterTensors:
     learned = {name for names in named.values() for name in names}
     _refuse([name for name in rest if name not in learned], header, modules)
     with TensorFile(path, header) as file:
-        tokens = {token: {name: _vectors(name, file) for name in names} for token, names in named.items()}
+        tokens = {
+            token: {name: _vectors(name, file)[rows_of(token, name)] for name in names}
+            for token, names in named.items()
+        }
         return AdapterTensors(_loaded(modules, file), tokens)
 
 

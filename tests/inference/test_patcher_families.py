@@ -217,8 +217,9 @@ def test_onetrainers_scaled_rotation_is_the_plain_one_of_a_smaller_generator(
     generator = random_floats(1, 8, 6, scale=0.05)
     plain, scaled = tmp_path / "plain.safetensors", tmp_path / "scaled.safetensors"
     save_file({f"{name}.weight": generator}, plain)
-    marker = np.array(1, np.int64)
-    save_file({f"{name}.weight": generator * np.float32(6**0.5), f"{name}.scaled_oft": marker}, scaled)
+    # Blocks of 4: the generator is divided by 2 sqrt(3).
+    larger = generator * np.float32(2 * 3**0.5)
+    save_file({f"{name}.weight": larger, f"{name}.scaled_oft": np.array(True)}, scaled)
     found = []
     for file in (plain, scaled):
         with base.patcher.applied([(base.patcher.load(file), everywhere(1.0))]):
@@ -385,6 +386,6 @@ def test_words_learned_with_an_adapter_come_with_it(base_of: Callable[[str], Bas
         },
         file,
     )
-    tokens = base_of("sd1").patcher.load(file).tokens
-    np.testing.assert_array_equal(tokens["ink"]["bundle_emb.ink.string_to_param.*"].numpy(), vectors)
-    np.testing.assert_array_equal(tokens["<s1>"]["<s1>"].numpy(), vectors[:1])
+    words = base_of("sd1").patcher.load(file).words["text_encoder"]
+    np.testing.assert_array_equal(words["ink"].inputs.numpy(), vectors)
+    np.testing.assert_array_equal(words["<s1>"].inputs.numpy(), vectors[:1])

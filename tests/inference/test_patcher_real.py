@@ -35,9 +35,8 @@ def test_every_module_of_a_published_adapter_has_its_place_and_comes_out_again()
     patcher = WeightPatcher(modules_of(unet=unet, text_encoder=text_encoder), "sd1")
     for file in FILES:
         fitted = patcher.load(file)
-        assert (len(fitted.targets), len(fitted.tokens)) == MODULES.get(
-            file.stem, (len(fitted.targets), len(fitted.tokens))
-        )
+        words = len(fitted.words.get("text_encoder", {}))
+        assert (len(fitted.targets), words) == MODULES.get(file.stem, (len(fitted.targets), words))
         layers = [place.module.weight for target in fitted.targets for place in target.places]
         before = [layer.detach().clone() for layer in layers]  # type: ignore[operator]
         with patcher.applied([(fitted, everywhere(1.0))]) as changed:

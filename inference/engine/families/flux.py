@@ -31,10 +31,12 @@ class Flux:
 
     def __init__(self, base: LoadedBase) -> None:
         self._base = base
-        texts, tokenizers = base.text_encoders, base.tokenizers
+        texts, tokenizers, words = base.text_encoders, base.tokenizers, base.words
         length = T5_TOKENS if base.denoiser.config.guidance_embeds else T5_TOKENS_SCHNELL
-        self._clip = TextEncoder(texts["text_encoder"], tokenizers["tokenizer"])
-        self._t5 = TextEncoder(texts["text_encoder_2"], tokenizers["tokenizer_2"], length=length)
+        self._clip = TextEncoder(texts["text_encoder"], tokenizers["tokenizer"], words=words["text_encoder"])
+        self._t5 = TextEncoder(
+            texts["text_encoder_2"], tokenizers["tokenizer_2"], length=length, words=words["text_encoder_2"]
+        )
 
     @property
     def grid(self) -> int:

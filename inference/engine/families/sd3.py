@@ -26,14 +26,19 @@ class StableDiffusion3:
 
     def __init__(self, base: LoadedBase) -> None:
         self._base = base
-        texts, tokenizers = base.text_encoders, base.tokenizers
+        texts, tokenizers, words = base.text_encoders, base.tokenizers, base.words
         self._clips = [
-            TextEncoder(texts["text_encoder"], tokenizers["tokenizer"]),
-            TextEncoder(texts["text_encoder_2"], tokenizers["tokenizer_2"]),
+            TextEncoder(texts["text_encoder"], tokenizers["tokenizer"], words=words["text_encoder"]),
+            TextEncoder(texts["text_encoder_2"], tokenizers["tokenizer_2"], words=words["text_encoder_2"]),
         ]
         self._t5 = None
         if "text_encoder_3" in texts:
-            self._t5 = TextEncoder(texts["text_encoder_3"], tokenizers["tokenizer_3"], length=T5_TOKENS)
+            self._t5 = TextEncoder(
+                texts["text_encoder_3"],
+                tokenizers["tokenizer_3"],
+                length=T5_TOKENS,
+                words=words["text_encoder_3"],
+            )
 
     @property
     def grid(self) -> int:

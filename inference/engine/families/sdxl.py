@@ -24,7 +24,11 @@ class StableDiffusionXL(StableDiffusion):
 
     def __init__(self, base: LoadedBase) -> None:
         super().__init__(base)
-        self._second = TextEncoder(base.text_encoders["text_encoder_2"], base.tokenizers["tokenizer_2"])
+        self._second = TextEncoder(
+            base.text_encoders["text_encoder_2"],
+            base.tokenizers["tokenizer_2"],
+            words=base.words["text_encoder_2"],
+        )
 
     def embed(
         self, texts: Sequence[str], negative: str, cfg: float, clip_skip: int, true_cfg: float = 1.0

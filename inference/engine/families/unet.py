@@ -21,7 +21,9 @@ class StableDiffusion:
 
     def __init__(self, base: LoadedBase) -> None:
         self._base = base
-        self._text = TextEncoder(base.text_encoders["text_encoder"], base.tokenizers["tokenizer"])
+        self._text = TextEncoder(
+            base.text_encoders["text_encoder"], base.tokenizers["tokenizer"], words=base.words["text_encoder"]
+        )
 
     @property
     def grid(self) -> int:
