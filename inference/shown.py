@@ -13,6 +13,7 @@ from registry.errors import VersionNotFound
 from registry.main_files import MEASURABLE
 from registry.models import File, Inspection, Sample, Version
 
+_SERIES = re.compile(r"<s\d+>")
 # Categories that mean: the trigger words name what is in the picture, and so stand for its subject.
 _SUBJECT_TAGS = frozenset({"character", "celebrity", "person", "animal", "vehicle", "objects"})
 # What an adapter does in a stack, by the tag that tells it; the first that is there counts.
@@ -68,7 +69,7 @@ def content_of(version: Version, recipe: Recipe, others: Sequence[Other] = ()) -
     shown = tuple(_shown(recipe, each, file) for each, file in zip(every, files, strict=True))
     if recipe.layout is Layout.LADDER or (recipe.layout is Layout.AXES and not recipe.wants_authors_negative):
         # Nothing beside the file counts, so that nothing else makes the plan another one.
-        plan = SheetPlan(recipe, trigger_of(version))
+        plan = SheetPlan(recipe, trigger_of(version, learned_words(files[0])))
     else:
         stacked = recipe.layout is Layout.STACK
         trigger = combined([each.trigger for each in shown]) if stacked else shown[0].trigger
@@ -117,11 +118,24 @@ def renderable_file(version: Version) -> File:
     return found
 
 
-def trigger_of(version: Version) -> Trigger:
+def learned_words(file: File) -> list[str]:
+    """The words whose vectors the file brings, in its order."""
+    inspection = _inspection(file)
+    told = inspection.data.get("trigger_words") if inspection is not None else None
+    return [each["word"] for each in told or () if each["source"] == "learned_token"]
+
+
+def trigger_of(version: Version, learned: Sequence[str] = ()) -> Trigger:
     """The first of the version's trigger words, and whether they name the subject (told by the adapter's
     tags).
+
+    Without a word `learned` with it an adapter is not what was trained, so one goes along where none is
+    among the words: all of a series (`<s1><s2>`, which pivotal tuning uses together), else the first.
     """
     words = version.trigger_words[0] if version.trigger_words else ""
+    if not any(word.casefold() in words.casefold() for word in learned):
+        series = "".join(word for word in learned if _SERIES.fullmatch(word))
+        words = ", ".join(filter(None, [words, series or "".join(learned[:1])]))
     tags = {tag.casefold() for tag in version.adapter.tags}
     return Trigger(words, names_subject=bool(tags & _SUBJECT_TAGS))
 
@@ -151,17 +165,21 @@ def _shown(recipe: Recipe, other: Other, file: File) -> Shown:
     version, stacked = other.version, recipe.layout is Layout.STACK
     blocks: tuple[str, ...] = ()
     if recipe.layout is Layout.BLOCKS:
-        inspection = Inspection.objects.filter(blob=file.blob_id).order_by("-created", "-pk").first()
+        inspection = _inspection(file)
         blocks = tuple(inspection.data.get("blocks") or ()) if inspection is not None else ()
     return Shown(
         sha256=file.blob_id,
         label=version.adapter.name if stacked else version.name,
         role=(other.role or role_of(version)) if stacked else "",
         weight=(other.weight or _usual_weight(version)) if stacked else 0.0,
-        trigger=trigger_of(version),
+        trigger=trigger_of(version, learned_words(file)),
         negative=negative_of(version) if recipe.wants_authors_negative else "",
         blocks=blocks,
     )
+
+
+def _inspection(file: File) -> Inspection | None:
+    return Inspection.objects.filter(blob=file.blob_id).order_by("-created", "-pk").first()
 
 
 def _usual_weight(version: Version) -> float:
