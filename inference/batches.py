@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import OutOfMemory
-from inference.layouts import WHOLE, BatchLayout
+from inference.layouts import WHOLE, BatchLayout, first_line
 from inference.recipes import Batch, Role, Sampled, SheetPlan, Slot
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inference.engine.ladder import Engine, Sampling
     from inference.engine.patcher import FittedAdapter
 
-_LONGEST_REASON = 200
+OFFLOADED = "The base did not fit into the device's memory when it was loaded."
 LACKED_BEFORE = "A sheet of this size has run out of memory on this worker before."
 
 
@@ -31,6 +31,14 @@ class Fallback:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, as the sheet's row and its manifest keep them."""
         return {"layout": asdict(self.layout), "pictures": self.pictures, "reason": self.reason}
+
+
+def fallback_of_loading(engine: Engine, layout: BatchLayout, pictures: int) -> Fallback | None:
+    """The step down of a base that was loaded with less, None where `layout` says that already."""
+    base = engine.base
+    if not base.offloaded or layout.offload:
+        return None
+    return Fallback(replace(layout, offload=True), pictures, base.offload_reason or OFFLOADED)
 
 
 def fallback_from_dict(data: Mapping[str, Any]) -> Fallback:
@@ -75,7 +83,7 @@ class BatchRenderer:
             except Exception as error:
                 if not ran_out(error):
                     raise
-                reason = _first_line(error)
+                reason = first_line(error)
             # Outside of the handler: while the error is at hand its traceback holds the batch's tensors.
             release_memory()
             if not self._make_room():
@@ -126,11 +134,6 @@ class LayoutMemory:
 def _size(base: str, plan: SheetPlan) -> tuple[str, str, int]:
     sizes = sorted({f"{b.how.width}x{b.how.height} {b.how.hires or ''}" for b in plan.batches()})
     return base, "; ".join(sizes), plan.recipe.batch_size
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:_LONGEST_REASON] if lines else type(error).__name__
 
 
 def layout_of(fallbacks: Sequence[Fallback]) -> BatchLayout:

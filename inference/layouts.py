@@ -43,5 +43,14 @@ class BatchLayout:
         return {name: value for name, value in values.items() if value}
 
 
+_LONGEST_REASON = 200
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, short enough for a row: torch writes pages."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:_LONGEST_REASON] if lines else type(error).__name__
+
+
 WHOLE = BatchLayout()
 """The usual layout: the whole batch at once, everything on the device."""

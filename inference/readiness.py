@@ -13,7 +13,7 @@ from django.conf import settings
 
 from inference.base_files import base_files
 from inference.batches import sampling_of
-from inference.errors import SheetRefused
+from inference.errors import SheetFailed, SheetRefused
 from inference.hands import hand_detector
 from inference.house_recipes import find_recipe
 from inference.recipes import FAMILIES, SheetPlan, Trigger
@@ -117,7 +117,7 @@ def check_machine(base: BaseModel | None = None, *, measured: bool = True) -> Re
     if measured and chosen is not None and found.can_render:
         try:
             speeds[chosen.pk] = _measure(chosen)
-        except SheetRefused as error:
+        except (SheetRefused, SheetFailed) as error:
             found.reasons.append(f"{chosen.name} does not render: {error.message}")
     found.bases = [
         BaseReport(each.slug, each.family, each.pk not in here, here.get(each.pk, ""), speeds.get(each.pk))

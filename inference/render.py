@@ -17,6 +17,7 @@ from inference.batches import (
     LayoutMemory,
     NarrowerLayout,
     fallback_from_dict,
+    fallback_of_loading,
     layout_of,
     sampling_of,
 )
@@ -64,8 +65,8 @@ def render_sheet(
     """Render or resume a sheet and write its result to its row. A sheet that is done costs nothing.
 
     Raises JobStopped between two batches when asked to stop, SheetRefused or a reader's error when the
-    adapter cannot be shown (also on the row), RestoreFailed, BrokenBase, and storage errors, after which
-    trying again helps.
+    adapter cannot be shown (also on the row), RestoreFailed, BrokenBase, BaseDoesNotFit, and storage errors,
+    after which trying again helps.
     """
     sheet = Sheet.objects.select_related("version__adapter", "blob", "base").get(pk=sheet_id)
     run = Rendered(sheet)
@@ -111,6 +112,9 @@ class _SheetRun:
         self._fallbacks = [fallback_from_dict(step) for step in steps]
         if not self._fallbacks and (known := _layouts.recall(files.digest, self._plan)) is not None:
             self._note(known)
+        now = layout_of(self._fallbacks)
+        if (lacked := fallback_of_loading(self._engine, now, self._plan.recipe.batch_size)) is not None:
+            self._note(lacked)
 
     def go(self) -> None:
         """Render what is missing, check the control, then measure and compose.

@@ -10,7 +10,13 @@ import numpy as np
 from django.utils import timezone
 
 from inference.base_files import base_files
-from inference.batches import BatchRenderer, NarrowerLayout, fallback_from_dict, layout_of
+from inference.batches import (
+    BatchRenderer,
+    NarrowerLayout,
+    fallback_from_dict,
+    fallback_of_loading,
+    layout_of,
+)
 from inference.cells import read_pixels
 from inference.errors import NotReproducible
 from inference.layouts import BatchLayout
@@ -107,6 +113,8 @@ def compare_sheet(
         raise NotReproducible(f"The weights of {sheet.base.name} are no longer those of sheet {sheet.pk}.")
     engine = warm_engine(files)
     layout = layout_of([fallback_from_dict(step) for step in sheet.fallbacks])
+    if (lacked := fallback_of_loading(engine, layout, 0)) is not None:
+        layout = lacked.layout
     while True:
         try:
             found = _Again(sheet, engine, layout, progress, should_stop).go()

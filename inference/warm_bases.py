@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from inference.base_errors import BaseDoesNotFit
 from inference.base_files import BaseFiles
+from inference.layouts import first_line
+from registry.weights import read_header
 
 if TYPE_CHECKING:
     from inference.engine.ladder import Engine
@@ -15,34 +19,69 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 # The other half is for what rendering itself takes.
 _SHARE = 0.5
+# A precision's name in safetensors, and bytes of a number.
+_PRECISIONS = {"float32": ("F32", 4), "bfloat16": ("BF16", 2), "float16": ("F16", 2)}
 
 
-def _load(files: BaseFiles) -> Engine:
+def _load(files: BaseFiles, offload: bool) -> Engine:
+    """Raises MemoryError where the weights cannot be read into main memory, and what load_base raises."""
+    from inference.engine.base import free_main_memory
     from inference.engine.ladder import Engine
 
-    return Engine.load(files.folder, threads=settings.INFERENCE_THREADS, dtype=files.dtype, vae=files.vae)
+    wanted, free = memory_to_read(files), free_main_memory()
+    if wanted > free:
+        raise MemoryError(
+            f"It needs {wanted / 2**30:.1f} GiB of main memory, and {free / 2**30:.1f} GiB are free."
+        )
+    return Engine.load(
+        files.weights,
+        threads=settings.INFERENCE_THREADS,
+        dtype=files.dtype,
+        vae=files.vae,
+        layout=files.layout,
+        prediction=files.prediction,
+        offload=offload,
+    )
+
+
+def memory_to_read(files: BaseFiles) -> int:
+    """Bytes of main memory that loading the base takes.
+
+    Only what has to be turned into another precision counts: the rest is read from the file as it is needed.
+    """
+    from inference.engine.base import choose_device
+
+    target = files.dtype or str(choose_device()[1]).removeprefix("torch.")
+    kept, width = _PRECISIONS[target]
+    tensors = [info for path in files.paths for info in read_header(path).tensors.values()]
+    return sum(prod(info.shape) * width for info in tensors if info.dtype != kept)
 
 
 class WarmBases:
     """Engines by what they were loaded from; the one used longest ago leaves first.
 
     Room is made before a base is loaded, by its size on the disk, and after it by its true one. The newest
-    stays whatever it takes.
+    stays whatever it takes. `load` is told whether the base is to wait in main memory.
     """
 
-    def __init__(self, load: Callable[[BaseFiles], Engine] = _load) -> None:
+    def __init__(self, load: Callable[[BaseFiles, bool], Engine] = _load) -> None:
         self._load = load
         self._engines: dict[BaseFiles, Engine] = {}
 
     def get(self, files: BaseFiles) -> Engine:
-        """The engine of the base. Loads torch on first use. Raises BaseNotRenderable."""
+        """The engine of the base. Loads torch on first use.
+
+        When memory does not suffice, all other bases leave; then this one waits in main memory, and only the
+        part that works is on the device. Raises BaseNotRenderable, and BaseDoesNotFit when that is not
+        enough.
+        """
         engine = self._engines.pop(files, None)
         if engine is None:
-            # The same folder with other bytes is another base, and the old one will not be asked for again.
-            for other in [known for known in self._engines if known.folder == files.folder]:
+            # The same place with other bytes is another base, and the old one will not be asked for again.
+            for other in [known for known in self._engines if known.weights == files.weights]:
                 self._drop(other)
             self._make_room(files.size)
-            engine = self._load(files)
+            engine = self._load_with_less(files)
         # Put behind all others: the dictionary's order is that of use.
         self._engines[files] = engine
         self._make_room(0, keep=files)
@@ -59,6 +98,33 @@ class WarmBases:
     def loaded(self) -> tuple[BaseFiles, ...]:
         """What is loaded, the one used longest ago first."""
         return tuple(self._engines)
+
+    def _load_with_less(self, files: BaseFiles) -> Engine:
+        engine, reason = self._attempt(files, offload=False)
+        if engine is None and self.forget():
+            engine, reason = self._attempt(files, offload=False)
+        if engine is not None:
+            return engine
+        engine, last = self._attempt(files, offload=True)
+        if engine is None:
+            raise BaseDoesNotFit(f"The base {files.weights.name} does not fit into memory: {last}")
+        engine.base.offload_reason = reason
+        return engine
+
+    def _attempt(self, files: BaseFiles, *, offload: bool) -> tuple[Engine | None, str]:
+        """The engine, or what was said when memory ran out."""
+        from inference.engine.base import release_memory
+        from inference.engine.memory import ran_out
+
+        try:
+            return self._load(files, offload), ""
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            reason = first_line(error)
+        # Outside of the handler: while the error is at hand its traceback holds the half-loaded base.
+        release_memory()
+        return None, reason
 
     def _make_room(self, wanted: int, keep: BaseFiles | None = None) -> None:
         budget = memory_for_bases() if self._engines else 0
@@ -88,7 +154,7 @@ _warm = WarmBases()
 
 
 def warm_engine(files: BaseFiles) -> Engine:
-    """The engine with this base, kept in the process. Raises BaseNotRenderable."""
+    """The engine with this base, kept in the process. Raises what WarmBases.get raises."""
     return _warm.get(files)
 
 

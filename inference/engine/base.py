@@ -10,6 +10,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 # Nothing here may ask the network, and this has to be said before the libraries are imported.
@@ -24,6 +25,7 @@ from torch import nn
 
 from inference.engine.words import Vocabulary
 
+_CGROUP = "/sys/fs/cgroup"
 ENGINE_EDITION = "3"
 """Part of every cell's key: raise it when the same inputs would give other pictures."""
 
@@ -36,6 +38,7 @@ class LoadedBase:
     `pipeline` is diffusers' class; `family` is whose layer names the denoiser has (`registry.weights`), and
     `denoiser_name` the component that it is (unet or transformer). `text_encoders` and `tokenizers` are
     numbered as in the pipeline: text_encoder, text_encoder_2, text_encoder_3, and tokenizer, tokenizer_2 ...
+    An `offloaded` base waits in main memory, for this reason, and only the part that works is on the device.
     """
 
     # diffusers and transformers describe their types too loosely to be checked: an Any is honest.
@@ -49,6 +52,8 @@ class LoadedBase:
     scheduler_config: Mapping[str, Any]
     device: torch.device
     dtype: torch.dtype
+    offloaded: bool = False
+    offload_reason: str = ""
     modules: dict[str, dict[str, nn.Module]] = field(init=False)
     words: Vocabulary = field(init=False)
 
@@ -62,10 +67,19 @@ class LoadedBase:
         }
 
     @property
+    def parts(self) -> list[Any]:
+        """Everything with weights, in the order in which it works."""
+        return [*self.text_encoders.values(), self.denoiser, self.vae]
+
+    @property
+    def home(self) -> torch.device:
+        """Where the weights are while nothing is rendered."""
+        return torch.device("cpu") if self.offloaded else self.device
+
+    @property
     def size(self) -> int:
-        """Bytes that the weights take on the device."""
-        parts = (self.denoiser, self.vae, *self.text_encoders.values())
-        return sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
+        """Bytes of the weights."""
+        return sum(p.numel() * p.element_size() for part in self.parts for p in part.parameters())
 
     @property
     def latent_channels(self) -> int:
@@ -94,6 +108,29 @@ def device_memory() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_main_memory() -> int:
+    """Bytes of main memory that may be taken before the system ends processes: what Linux calls available,
+    and no more than the container's own limit leaves (cgroup v2, what it only caches taken out).
+    """
+    try:
+        told = _numbers("/proc/meminfo")["MemAvailable:"] * 1024
+    except (OSError, KeyError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = int(Path(_CGROUP, "memory.max").read_text(encoding="ascii"))
+        used = int(Path(_CGROUP, "memory.current").read_text(encoding="ascii"))
+        cached = _numbers(f"{_CGROUP}/memory.stat").get("inactive_file", 0)
+    except (OSError, ValueError):
+        return told
+    return max(0, min(told, limit - used + cached))
+
+
+def _numbers(path: str) -> dict[str, int]:
+    """Name and number of each line."""
+    lines = (line.split() for line in Path(path).read_text(encoding="ascii").splitlines())
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1}
 
 
 def release_memory() -> None:

@@ -57,13 +57,25 @@ class Engine:
         self._other_vae: tuple[str, Any] | None = None
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int = 0, dtype: str = "", vae: Path | None = None) -> Engine:
-        """The engine of a base in a local folder; 0 threads leaves torch its own choice.
+    def load(
+        cls,
+        weights: Path,
+        *,
+        threads: int = 0,
+        dtype: str = "",
+        vae: Path | None = None,
+        layout: Path | None = None,
+        prediction: str = "",
+        offload: bool = False,
+    ) -> Engine:
+        """The engine of a base in a local folder or file; 0 threads leaves torch its own choice.
 
-        `dtype` and `vae` as in `load_base`. Raises BaseNotRenderable.
+        All else, and what is raised, as in `load_base`.
         """
         set_threads(threads)
-        return cls(load_base(folder, dtype=dtype, vae=vae))
+        return cls(
+            load_base(weights, dtype=dtype, vae=vae, layout=layout, prediction=prediction, offload=offload)
+        )
 
     def load_adapter(self, path: Path) -> FittedAdapter:
         """The adapter in a safetensors file, fitted to the base.

@@ -1,5 +1,5 @@
-"""Loads a base from a local diffusers folder: which pipelines the engine drives, and the classes of their
-parts.
+"""Loads a base from a local diffusers folder or a single file: which pipelines the engine drives, and the
+classes of their parts.
 
 The classes are those named here, whatever the folder's index asks for, and weights are safetensors only: no
 code of a folder ever runs.
@@ -7,7 +7,6 @@ code of a folder ever runs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,10 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from inference.base_checkpoints import open_checkpoint
+from inference.base_errors import NoBaseLayout
+from inference.engine.parts import load_part, load_tokenizer, read_config
+from inference.engine.single_file import ZERO_SNR, SingleFile, family_of, load_vae_file
 from inference.errors import BaseNotRenderable
 
 # A worker's log and a command's stdout are no place for progress bars of a tenth of a second.
@@ -39,6 +42,13 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Precisions a base can be loaded in."""
+PREDICTIONS: dict[str, dict[str, Any]] = {
+    "": {},
+    "epsilon": {"prediction_type": "epsilon"},
+    "v_prediction": {"prediction_type": "v_prediction"},
+    "v_prediction_zero_snr": {"prediction_type": "v_prediction", **ZERO_SNR},
+}
+"""What a denoiser may be said to predict, and what that is in the schedule; "" leaves it to the base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,117 +73,108 @@ PIPELINES = tuple(_PIPELINES)
 """Pipeline classes that the engine can drive (`_class_name` of model_index.json)."""
 
 
-def load_base(folder: Path, *, dtype: str = "", vae: Path | None = None) -> _base.LoadedBase:
-    """The base in a local diffusers folder.
+class _Folder:
+    """The parts of a diffusers folder, which is its own layout."""
 
-    `dtype` is one of DTYPES, by default what suits the device; `vae` is the folder of a VAE that takes the
-    place of the base's own. Raises BaseNotRenderable when it is not one the engine can drive.
+    def __init__(self, folder: Path) -> None:
+        self.configs = folder
+
+    def check(self, pipeline: str, denoiser: Mapping[str, Any]) -> None:
+        """Nothing: the folder says itself what it is."""
+
+    def load(self, cls: Any, part: str, dtype: torch.dtype) -> Any:
+        return load_part(cls, self.configs, part, dtype)
+
+    def has(self, part: str) -> bool:
+        told = read_config(self.configs, "model_index.json").get(part)
+        return isinstance(told, list) and all(told)
+
+    def scheduler(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return config
+
+
+def _source(weights: Path, layout: Path | None) -> _Folder | SingleFile:
+    if not weights.is_file():
+        return _Folder(weights)
+    checkpoint = open_checkpoint(weights)
+    if layout is None:
+        raise NoBaseLayout(f"{weights.name} is a single file and has no layout.")
+    return SingleFile(weights, checkpoint, layout)
+
+
+def load_base(
+    weights: Path,
+    *,
+    dtype: str = "",
+    vae: Path | None = None,
+    layout: Path | None = None,
+    prediction: str = "",
+    offload: bool = False,
+) -> _base.LoadedBase:
+    """The base in a local diffusers folder, or in a single safetensors file.
+
+    `dtype` is one of DTYPES, by default what suits the device; `vae` is the folder or file of a VAE that
+    takes the place of the base's own. `layout` is the folder that a single file takes configurations,
+    tokenizers and what it lacks from. `prediction` is one of PREDICTIONS, "" for what the base says. With
+    `offload` the parts stay in main memory, and each is on the device while it works. Raises
+    BaseNotRenderable or one of its kind, and what torch raises when memory does not suffice.
     """
-    index, scheduler = _read(folder, "model_index.json"), _read(folder, "scheduler/scheduler_config.json")
+    if dtype and dtype not in DTYPES:
+        raise BaseNotRenderable(f"{dtype!r} is no precision; there are {', '.join(DTYPES)}.")
+    if prediction not in PREDICTIONS:
+        raise BaseNotRenderable(f"{prediction!r} is no prediction; there are {', '.join(PREDICTIONS)}.")
+    source = _source(weights, layout)
+    index = read_config(source.configs, "model_index.json")
+    scheduler = source.scheduler(read_config(source.configs, "scheduler/scheduler_config.json"))
     name = str(index.get("_class_name"))
     if name not in _PIPELINES:
         raise BaseNotRenderable(f"The engine cannot drive a {name}; it knows {', '.join(PIPELINES)}.")
-    if dtype and dtype not in DTYPES:
-        raise BaseNotRenderable(f"{dtype!r} is no precision; there are {', '.join(DTYPES)}.")
     parts = _PIPELINES[name]
+    source.check(name, read_config(source.configs, f"{parts.denoiser_name}/config.json"))
     device, usual = _base.choose_device()
     chosen = DTYPES[dtype] if dtype else usual
-    denoiser = _load(parts.denoiser, folder, parts.denoiser_name, chosen)
+    denoiser = source.load(parts.denoiser, parts.denoiser_name, chosen)
     text_encoders, tokenizers = {}, {}
     for number, (encoder_class, tokenizer_class) in enumerate(parts.texts, 1):
         suffix = f"_{number}" if number > 1 else ""
         # SD3 is offered without its T5 too, which is five times as large as the rest of its encoders.
-        if name == "StableDiffusion3Pipeline" and number == 3 and not _has(index, f"text_encoder{suffix}"):
+        if name == "StableDiffusion3Pipeline" and number == 3 and not source.has(f"text_encoder{suffix}"):
             continue
-        text_encoders[f"text_encoder{suffix}"] = _load(encoder_class, folder, f"text_encoder{suffix}", chosen)
-        tokenizers[f"tokenizer{suffix}"] = _tokenizer(tokenizer_class, folder, f"tokenizer{suffix}")
+        text_encoders[f"text_encoder{suffix}"] = source.load(encoder_class, f"text_encoder{suffix}", chosen)
+        tokenizers[f"tokenizer{suffix}"] = load_tokenizer(
+            tokenizer_class, source.configs, f"tokenizer{suffix}"
+        )
     loaded = _base.LoadedBase(
         pipeline=name,
-        family=_family(name, denoiser.config),
+        family=family_of(name, denoiser.config),
         denoiser_name=parts.denoiser_name,
         denoiser=denoiser,
-        vae=load_vae(folder / "vae" if vae is None else vae),
+        # In float32: it overflows in half precision and is a small part of the time.
+        vae=source.load(AutoencoderKL, "vae", torch.float32)
+        if vae is None
+        else load_vae(vae, source.configs),
         text_encoders=text_encoders,
         tokenizers=tokenizers,
-        scheduler_config=scheduler,
+        scheduler_config={**scheduler, **PREDICTIONS[prediction]},
         device=device,
         dtype=chosen,
+        offloaded=offload,
     )
-    _check(loaded, folder)
-    for part in (denoiser, loaded.vae, *text_encoders.values()):
-        part.to(device).eval().requires_grad_(False)
+    _check(loaded, weights)
+    for part in loaded.parts:
+        part.to(loaded.home).eval().requires_grad_(False)
     return loaded
 
 
-def load_vae(folder: Path) -> Any:
-    """The VAE in a folder, in main memory and in float32.
-
-    It overflows in half precision and is a small part of the time. Raises BaseNotRenderable.
+def load_vae(weights: Path, configs: Path | None = None) -> Any:
+    """The VAE in a folder, or in a single file with the configuration of the pipeline folder `configs`; in
+    main memory and in float32. Raises BaseNotRenderable.
     """
-    return _load(AutoencoderKL, folder, "", torch.float32)
-
-
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BaseNotRenderable(f"{folder.name} is no diffusers pipeline folder ({error}).") from None
-    if not isinstance(found, dict):
-        raise BaseNotRenderable(f"{folder.name} is no diffusers pipeline folder ({name} is no object).")
-    return found
-
-
-def _has(index: Mapping[str, Any], part: str) -> bool:
-    told = index.get(part)
-    return isinstance(told, list) and all(told)
-
-
-def _load(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:
-    """One part's module. A part that lacks weights would be filled with random numbers: it is refused."""
-    where = folder / part
-    options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True, "use_safetensors": True}
-    if (variant := _variant(where)) is not None:
-        options["variant"] = variant
-    try:
-        made, info = cls.from_pretrained(where, output_loading_info=True, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise BaseNotRenderable(f"{part or folder.name} does not load: {_line(error)}") from None
-    if missing := sorted(info["missing_keys"]):
-        raise BaseNotRenderable(
-            f"{part or folder.name} lacks {len(missing)} of its weights, first {missing[0]}."
-        )
-    return made
-
-
-def _variant(where: Path) -> str | None:
-    """`fp16` where the weights are there in that precision only."""
-    names = [path.name for path in where.glob("*.safetensors")]
-    return "fp16" if names and all(".fp16" in name for name in names) else None
-
-
-def _tokenizer(cls: Any, folder: Path, part: str) -> Any:
-    try:
-        return cls.from_pretrained(folder / part, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
-        raise BaseNotRenderable(f"{part} does not load: {_line(error)}") from None
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
-
-
-def _family(pipeline: str, config: Any) -> str:
-    """The family whose layer names the denoiser has, as `registry.weights.canonical` knows them."""
-    if pipeline == "FluxPipeline":
-        return "flux1"
-    if pipeline == "StableDiffusionXLPipeline":
-        return "sdxl"
-    if pipeline == "StableDiffusionPipeline":
-        return "sd2" if config.get("use_linear_projection") else "sd1"
-    if config.get("dual_attention_layers"):
-        return "sd35_medium"
-    return "sd35_large" if config.get("qk_norm") else "sd3_medium"
+    if weights.is_file():
+        if configs is None:
+            raise BaseNotRenderable(f"{weights.name} is a single file; a VAE is named by its folder here.")
+        return load_vae_file(AutoencoderKL, weights, configs)
+    return load_part(AutoencoderKL, weights, "", torch.float32)
 
 
 def _check(base: _base.LoadedBase, folder: Path) -> None:

@@ -33,11 +33,14 @@ def ran_out(error: BaseException) -> bool:
 
 @contextmanager
 def laid_out(base: LoadedBase, layout: BatchLayout) -> Iterator[None]:
-    """Within the block the base renders as the layout says; after it, everything is where it was."""
+    """Within the block the base renders as the layout says; after it, everything is where it was.
+
+    A base that was loaded offloaded cannot render in another way.
+    """
     sliced = base.vae.use_slicing
     base.vae.use_slicing = layout.slice_vae
     try:
-        if layout.offload:
+        if layout.offload or base.offloaded:
             with _one_part_at_a_time(base):
                 yield
         else:
@@ -52,7 +55,7 @@ def _one_part_at_a_time(base: LoadedBase) -> Iterator[None]:
 
     The parameters stay the same objects, so that patched weights travel along and find their way back.
     """
-    parts: list[Any] = [*base.text_encoders.values(), base.denoiser, base.vae]
+    parts = base.parts
     for part in parts:
         part.to(_MAIN)
     release_memory()
@@ -79,7 +82,7 @@ def _one_part_at_a_time(base: LoadedBase) -> Iterator[None]:
         for handle in handles:
             handle.remove()
         for part in parts:
-            part.to(base.device)
+            part.to(base.home)
 
 
 def _moved(value: Any, device: torch.device) -> Any:

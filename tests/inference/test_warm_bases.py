@@ -28,7 +28,7 @@ class Sized:
 def warm(settings: Any) -> WarmBases:
     """Room for ten megabytes; each base takes as many as its digest says."""
     settings.INFERENCE_BASES_MB = 10
-    load: Any = lambda files: Sized(int(files.digest) * MIB)  # noqa: E731
+    load: Any = lambda files, offload: Sized(int(files.digest) * MIB)  # noqa: E731
     return WarmBases(load)
 
 
@@ -63,7 +63,7 @@ def test_room_is_made_before_the_next_base_comes(settings: Any, tmp_path: Path) 
     settings.INFERENCE_BASES_MB = 10
     beside: list[int] = []
 
-    def load(files: BaseFiles) -> Any:
+    def load(files: BaseFiles, offload: bool) -> Any:
         beside.append(len(bases.loaded))
         return Sized(6 * MIB)
 

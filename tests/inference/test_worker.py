@@ -161,9 +161,9 @@ def test_two_bases_of_one_family_are_loaded_once_each_however_their_jobs_alterna
     bases = [make_base(tiny_base), make_base(tmp_path / "other", slug="other")]
     loaded: list[str] = []
 
-    def load(files: BaseFiles) -> Any:
+    def load(files: BaseFiles, offload: bool) -> Any:
         loaded.append(files.digest)
-        return warm_bases._load(files)
+        return warm_bases._load(files, offload)
 
     monkeypatch.setattr(warm_bases, "_warm", WarmBases(load))
     for number in range(4):
