@@ -185,7 +185,11 @@ def _parts(tensors: ModuleTensors, index: _Index, family: str) -> tuple[Canonica
     facts = tensors.facts
     if facts.where.component == "transformer" and None in (facts.in_dim, facts.out_dim):
         facts = _sized(facts, index, family)
-    return canonical_layers(facts, family)
+    layers = canonical_layers(facts, family)
+    if tensors.part is None:
+        return layers
+    # A part of a fused layer has rows of its own, from the first on.
+    return tuple(replace(layer, rows=None) for layer in layers[tensors.part : tensors.part + 1])
 
 
 def _sized(facts: ModuleFacts, index: _Index, family: str) -> ModuleFacts:

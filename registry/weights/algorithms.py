@@ -87,8 +87,9 @@ def split_parts(factors: Mapping[str, Value]) -> dict[int, dict[str, Value]]:
     parts: dict[int, dict[str, Value]] = {}
     for factor, value in factors.items():
         name, dot, number = factor.rpartition(".")
-        # kohya's FLUX form of OFT is a list inside one module, not a list of modules.
-        if dot and name != "oft_blocks" and number.isdecimal():
+        # kohya's FLUX form of OFT is a list inside one module, with one alpha, not a list of modules.
+        listed = name == "oft_blocks" and f"alpha.{number}" not in factors
+        if dot and not listed and number.isdecimal():
             parts.setdefault(int(number), {})[name] = value
     return dict(sorted(parts.items()))
 

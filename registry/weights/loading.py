@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .algorithms import split_parts
+from .algorithms import describe, split_parts
 from .container import read_header
 from .embeddings import learned_tokens, rows_of
 from .errors import IncompleteModule, TensorReadError, Truncated, UnmatchedKeys
@@ -25,6 +25,8 @@ _SHORT = {
 _PREFIXES = ("hada_", "lokr_", "glora_", "oft_")
 # What an algorithm leaves beside its factors and no formula needs.
 _MARKERS = frozenset({"alpha", "oft_marker"})
+# With these alone the parts of a fused layer make one LoRA of it.
+_JOINED = frozenset({"up", "down", "alpha"})
 # How much larger than its parts a fused factor may be, for each part.
 _MOST_GROWTH = 8
 
@@ -42,7 +44,8 @@ class ModuleTensors:
     `alpha` is None when nothing states one, which means a scale of 1; where only PEFT's configuration in the
     metadata does, it makes `scale` what PEFT applies. A stored 0 reads as the rank, as in LyCORIS. `facts`
     are what names and shapes tell, where the module comes from a file. `turns_kernels` says that a rotation
-    `r` of a convolution is OneTrainer's, which turns the kernel itself: W R, where PEFT's is W R.T.
+    `r` of a convolution is OneTrainer's, which turns the kernel itself: W R, where PEFT's is W R.T. `part` is
+    the number of the part that it is of the fused layer that `facts` describe, None for a whole layer.
     """
 
     component: str
@@ -54,6 +57,7 @@ class ModuleTensors:
     name: str = ""
     facts: ModuleFacts | None = None
     turns_kernels: bool = False
+    part: int | None = None
 
     @property
     def dora(self) -> bool:
@@ -131,11 +135,26 @@ def _refuse(unmatched: list[str], header: Header, modules: list[ModuleFacts]) ->
 def _loaded(modules: list[ModuleFacts], file: TensorFile) -> dict[str, ModuleTensors]:
     loaded: dict[str, ModuleTensors] = {}
     for module in modules:
-        key = f"{module.where.component}.{module.where.path}"
-        if key in loaded:
-            raise UnmatchedKeys(f"{loaded[key].name} and {module.name} both name the layer {key}.")
-        loaded[key] = load_module(module, file)
+        for found in _whole_or_parts(module, file):
+            key = f"{found.component}.{found.path}" + ("" if found.part is None else f".{found.part}")
+            if key in loaded:
+                raise UnmatchedKeys(f"{loaded[key].name} and {module.name} both name the layer {key}.")
+            loaded[key] = found
     return loaded
+
+
+def _whole_or_parts(module: ModuleFacts, file: TensorFile) -> list[ModuleTensors]:
+    """The module, or each part of a fused layer where their algorithm makes no whole of them."""
+    parts = split_parts(module.factors)
+    if module.facts.problem or all(set(factors) <= _JOINED for factors in parts.values()):
+        return [load_module(module, file)]
+    found = []
+    for number, factors in parts.items():
+        shapes = {factor: file.header.tensors[key].shape for factor, key in factors.items()}
+        name = f"{module.name}.{number}"
+        own = replace(module, name=name, facts=describe(shapes), factors=factors, alpha=None)
+        found.append(replace(load_module(own, file), facts=module, part=number))
+    return found
 
 
 def _vectors(name: str, file: TensorFile) -> Array:

@@ -173,3 +173,43 @@ def test_a_norm_gives_what_it_gave_in_lycoris(
     pipeline = tiny_families(family)
     inputs = torch.randn((2, 32, 32), generator=torch.Generator().manual_seed(1))
     check(pipeline, family, place, [path], NORM, tmp_path, inputs)
+
+
+# family -> a fused layer as its own repository names it -> the base's layers that are its parts, in order.
+FUSED = {
+    "flux1": ("double_blocks.1.img_attn.qkv", PLACES["flux1"]["double_blocks.1.img_attn.qkv"]),
+    "sd3_medium": (
+        "joint_blocks.0.x_block.attn.qkv",
+        PLACES["sd3_medium"]["joint_blocks.0.x_block.attn.qkv"],
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FUSED)
+@pytest.mark.parametrize("algorithm", LINEAR)
+def test_parts_of_a_fused_layer_give_what_they_gave_in_lycoris(
+    tiny_families: Callable[[str], Any], tmp_path: Path, family: str, algorithm: str
+) -> None:
+    """As OneTrainer names them in the words of a model's own repository: `qkv.0`, `qkv.1` ..."""
+    import torch
+    from safetensors.torch import save_file
+
+    from inference.engine.patcher import WeightPatcher
+    from tests.inference import lycoris_layers
+    from tests.inference.tiny_families import modules_of
+
+    pipeline = tiny_families(family)
+    base, (name, paths) = denoiser(pipeline), FUSED[family]
+    inputs = torch.randn((5, base.get_submodule(paths[0]).in_features))
+    saved, expected = {}, []
+    for number, path in enumerate(paths):
+        layer = as_the_file_sees_it(base, [path])
+        theirs = lycoris_layers.trained(lycoris_layers.LINEAR[algorithm], layer, seed=number)
+        saved |= {f"diffusion_model.{name}.{number}.{key}": value for key, value in theirs.saved.items()}
+        expected.append(theirs.forward(inputs))
+    save_file({key: value.contiguous() for key, value in saved.items()}, tmp_path / "a.safetensors")
+    patcher = WeightPatcher(modules_of(pipeline), family)
+    with patcher.applied([(patcher.load(tmp_path / "a.safetensors"), lambda component, path: 1.0)]):
+        given = [base.get_submodule(path)(inputs) for path in paths]
+    for path, found, truth in zip(paths, given, expected, strict=True):
+        torch.testing.assert_close(found, truth, atol=2e-5, rtol=1e-4, msg=path)
