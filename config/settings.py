@@ -145,6 +145,7 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 JOB_LEASE_SECONDS = env_int("JOB_LEASE_SECONDS", 60, minimum=3)
 JOB_REAP_SECONDS = env_int("JOB_REAP_SECONDS", 5, minimum=1)
+JOB_HISTORY_DAYS = env_int("JOB_HISTORY_DAYS", 90, minimum=0)
 
 # --- Rendering ----------------------------------------------------------------------------------------------
 

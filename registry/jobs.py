@@ -85,7 +85,9 @@ def enqueue(
     with transaction.atomic():
         job, made = Job.objects.get_or_create(kind=kind, key=key, defaults=values)
         if not made:
-            job = Job.objects.select_for_update().get(pk=job.pk)
+            # One that was over long ago may have been forgotten since (registry/housekeeping.py).
+            held = Job.objects.select_for_update().filter(pk=job.pk).first()
+            job = held or Job.objects.create(kind=kind, key=key, **values)
             if again and job.is_over:
                 _start_anew(job, values)
             elif job.state == JobState.QUEUED and priority < job.priority:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.worker import state
 
-from registry import analysis, intake, jobs, recheck, services
+from registry import analysis, housekeeping, intake, jobs, recheck, services
 from registry.models import Version
 from registry.sync import subscriptions, terms_reread, worker
 
@@ -72,6 +72,12 @@ def sync(context: jobs.JobContext) -> None:
 def reread_terms(context: jobs.JobContext) -> None:
     """Ask upstreams for terms that were read long ago."""
     worker.reread_due(context)
+
+
+@jobs.handler(housekeeping.HOUSEKEEPING_JOB)
+def tidy(context: jobs.JobContext) -> None:
+    """Delete what is too old to be of use."""
+    housekeeping.tidy(pause=context.check)
 
 
 def _stopping() -> bool:

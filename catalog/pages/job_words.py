@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from inference.quarantine import CONVERT_JOB
 from inference.services import RENDER_JOB
 from registry.analysis import ANALYZE_JOB
+from registry.housekeeping import HOUSEKEEPING_JOB
 from registry.intake import FETCH_JOB
 from registry.recheck import RECHECK_JOB
 from registry.sync.subscriptions import SYNC_JOB
@@ -30,6 +31,7 @@ KINDS: Final[dict[str, str | Promise]] = {
     RENDER_JOB: gettext_lazy("Render sheet"),
     CONVERT_JOB: gettext_lazy("Convert"),
     REREAD_JOB: gettext_lazy("Read terms again"),
+    HOUSEKEEPING_JOB: gettext_lazy("Tidy up"),
 }
 
 STAGES: Final[dict[str, str | Promise]] = {

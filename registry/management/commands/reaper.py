@@ -14,13 +14,14 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
 from registry import jobs
+from registry.housekeeping import request_housekeeping
 from registry.sync.worker import request_all_due
 
 logger = logging.getLogger(__name__)
 
 # While a queue has a running worker a lost wake-up is rare, and each repetition leaves a message to be read.
 REPEAT_SECONDS = 30
-# What is due by the clock is looked for this often: subscriptions, and terms that were read long ago.
+# What is due by the clock is looked for this often: subscriptions, terms read long ago, tidying up.
 SCHEDULE_SECONDS = 60.0
 
 
@@ -43,6 +44,7 @@ class Command(BaseCommand):
                 if time.monotonic() - asked >= SCHEDULE_SECONDS:
                     asked = time.monotonic()
                     request_all_due()
+                    request_housekeeping()
             except DatabaseError:
                 logger.exception("The database is away; looking again.")
                 close_old_connections()
