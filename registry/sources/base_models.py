@@ -60,11 +60,13 @@ def fetch_pipeline(
     progress: Progress = lambda name, done, total: None,
     should_stop: Callable[[], bool] | None = None,
     begin: Callable[[str], None] = lambda sha: None,
+    weighs: Callable[[str], bool] = lambda part: True,
 ) -> FetchedBase:
     """Bring the pipeline `repo` into a folder of `into` named after its commit, save what is there already.
 
-    `begin` is told the commit before its first byte comes. Cut off at any point, the next call goes on.
-    Raises UpstreamError (gated_upstream, login_required and not_enough_disk among them), NoPipeline.
+    `weighs` tells the parts whose weights are wanted; configuration and tokenizers come always. `begin` is
+    told the commit before its first byte comes. Cut off at any point, the next call goes on. Raises
+    UpstreamError (gated_upstream, login_required and not_enough_disk among them), NoPipeline.
     """
     info, document = model_info(repo, revision)
     sha = str(info.sha)
@@ -74,7 +76,7 @@ def fetch_pipeline(
     if told.get("gated") and (refusal := may_fetch(info.id)) is not None:
         raise refusal
     files = files_of(told.get("siblings"))
-    wanted = _files_of_pipeline(files, _parts(info.id, sha, files))
+    wanted = _files_of_pipeline(files, _parts(info.id, sha, files), weighs)
     begin(sha)
     folder = into / sha
     total = sum(file.size or 0 for file in wanted)
@@ -149,7 +151,9 @@ def _parts(repo: str, sha: str, files: list[HubFile]) -> list[str]:
     ]
 
 
-def _files_of_pipeline(files: list[HubFile], parts: list[str]) -> list[HubFile]:
+def _files_of_pipeline(
+    files: list[HubFile], parts: list[str], weighs: Callable[[str], bool]
+) -> list[HubFile]:
     """The index, and of each part its configuration and weights: safetensors, without further precisions.
 
     Raises NoPipeline where a part has weights, but none that may be loaded, or a path is none of a folder.
@@ -159,6 +163,9 @@ def _files_of_pipeline(files: list[HubFile], parts: list[str]) -> list[HubFile]:
         own = [file for file in files if PurePosixPath(file.path).parent == PurePosixPath(part)]
         if not own or ".." in part or "/" in part:
             raise NoPipeline(f"The part {line(part, 80)} that {INDEX} names is not in the repository.")
+        wanted += [file for file in own if PurePosixPath(file.path).suffix in _CONFIGURATION]
+        if not weighs(part):
+            continue
         weights = [
             file for file in own if file.format == "SafeTensor" and not _VARIANT.fullmatch(_name(file))
         ]
@@ -167,7 +174,6 @@ def _files_of_pipeline(files: list[HubFile], parts: list[str]) -> list[HubFile]:
                 f"{part} has no safetensors weights in full precision, and nothing else is loaded."
             )
         wanted += weights
-        wanted += [file for file in own if PurePosixPath(file.path).suffix in _CONFIGURATION]
     return wanted
 
 

@@ -17,6 +17,7 @@ from registry.sources.base_models import NoPipeline
 from registry.sources.errors import UnknownBase
 from registry.sources.upstream_errors import DownloadStopped, GatedUpstream, HashMismatch, NotFoundUpstream
 from tests.registry.sources.hub_fixture import hub
+from tests.registry.weights.files import write_shapes
 from tests.upstreams.faults import Corrupt, Drip
 from tests.upstreams.hub import HubServer
 
@@ -107,6 +108,45 @@ def test_what_was_stopped_goes_on_at_the_same_commit_and_byte(hub: HubServer, ba
     (asked,) = [each.headers["range"] for each in hub.requests if each.path.endswith(".safetensors")]
     assert int(asked.removeprefix("bytes=").rstrip("-")) >= 500_000
     assert found.fetched <= found.size - 500_000
+
+
+TEXT = {
+    "text_encoder/config.json": b"{}",
+    "text_encoder/model.safetensors": b"t" * 2000,
+    "tokenizer/vocab.json": b"{}",
+    "tokenizer/merges.txt": b"",
+}
+PARTS = {"text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"]}
+
+
+def test_a_layout_is_configuration_and_tokenizers_and_leaves_the_weights_as_they_are(
+    hub: HubServer, base: BaseModel
+) -> None:
+    index = {"model_index.json": json.dumps(INDEX | PARTS).encode()}
+    hub.add(REPO, {**WANTED, **TEXT, **index, **BESIDE})
+    base.weights = "models/one.safetensors"
+    base.save()
+    call_command("fetch_base", base.slug, "--layout", stdout=io.StringIO())
+    base.refresh_from_db()
+    assert base.weights == "models/one.safetensors" and base.weights_revision == ""
+    files = held(Path(base.weights_layout))
+    assert set(files) == {name for name in {**WANTED, **TEXT} if not name.endswith(".safetensors")}
+    assert AuditEvent.objects.get(action="fetch_base").data["kind"] == "layout"
+
+
+def test_a_layout_has_the_weights_of_what_the_single_file_lacks(
+    hub: HubServer, base: BaseModel, tmp_path: Path
+) -> None:
+    index = {"model_index.json": json.dumps(INDEX | PARTS).encode()}
+    hub.add(REPO, {**WANTED, **TEXT, **index})
+    unet = {"input_blocks.0.0.weight": (320, 4, 3, 3), "input_blocks.1.1.proj_in.weight": (320, 320, 1, 1)}
+    base.weights = str(write_shapes(tmp_path / "unet.safetensors", unet))
+    base.save()
+    found = fetch_base(base.slug, layout=True)
+    assert set(held(found.folder)) == {*WANTED, *TEXT} - {"unet/diffusion_pytorch_model.safetensors"}
+    write_shapes(tmp_path / "unet.safetensors", {"decoder.conv_in.weight": (512, 4, 3, 3)})
+    with pytest.raises(NoPipeline, match="Stable Diffusion or FLUX"):
+        fetch_base(base.slug, layout=True)
 
 
 def test_a_damaged_file_is_fetched_anew(hub: HubServer, base: BaseModel) -> None:

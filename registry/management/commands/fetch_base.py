@@ -1,4 +1,6 @@
-"""`manage.py fetch_base SLUG`: fetches the weights of a base model from the Hub, to render with."""
+"""`manage.py fetch_base SLUG`: fetches a base model's weights from the Hub, to render with, or the layout of
+one in a single file.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,12 @@ class Command(BaseCommand):
             help="a branch, tag or commit; the commit is kept from then on",
         )
 
+        parser.add_argument(
+            "--layout",
+            action="store_true",
+            help="only what configures the base's single file: configurations, tokenizers, and what it lacks",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -51,6 +59,7 @@ class Command(BaseCommand):
                 options["slug"],
                 repo=options["repo"],
                 revision=options["revision"],
+                layout=options["layout"],
                 actor=command_actor(),
                 progress=show,
             )
