@@ -18,6 +18,7 @@ from catalog.errors import TokenExpired, TokenRevoked, TokenUnknown
 from catalog.search.refresh import consume
 from inference.models import Sheet, SheetState
 from inference.policy import plan_missing_sheets
+from inference.refusals import tell_refusals
 from registry.models import File, FileState, Version, Vetting
 from registry.seed import seed
 from registry.services import Progress, Report, ingest
@@ -45,6 +46,7 @@ def fill(folder: Path, progress: Progress) -> Report:
     with (folder / "reviews.toml").open("rb") as file:
         apply_decisions(tomllib.load(file)["review"])
     plan_missing_sheets()
+    tell_refusals()
     while consume():
         pass
     return report

@@ -12,6 +12,7 @@ from django.utils import timezone
 from inference.errors import SheetRefused
 from inference.models import Sheet
 from inference.recipes import FAMILIES
+from inference.refusals import tell_refusal
 from inference.services import RENDER_JOB, STANDARD, request_sheet
 from registry.main_files import MEASURABLE
 from registry.models import BaseModel, File, Job, JobState, Version
@@ -64,7 +65,8 @@ def plan_missing_sheets(policy: SheetPolicy | None = None) -> list[Sheet]:
         try:
             sheet = request_sheet(version=version, priority=AUTOMATIC)
         except SheetRefused:
-            # Not enough for a row (no adapter among its files): nothing to render, nothing to report.
+            # Not enough for a row: what stands in the way is told, unless there is no file to show at all.
+            tell_refusal(version)
             continue
         sheets.append(sheet)
         # A sheet that is refused or was there costs the workers nothing.

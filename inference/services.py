@@ -20,10 +20,12 @@ from inference.errors import (
 )
 from inference.hand_checks import record_hands
 from inference.house_recipes import find_recipe
+from inference.metrics import Finding
+from inference.metrics.findings import not_renderable, wrong_base
 from inference.models import Sheet, SheetAdapter, SheetState
 from inference.shown import Content, Other, content_of
 from registry.jobs import enqueue
-from registry.models import BaseModel, Check, CheckOutcome, Job, Version
+from registry.models import BaseModel, Check, CheckOutcome, Inspection, Job, Version
 
 RENDER_JOB, COMPARE_JOB = "render_sheet", "compare_sheet"
 STANDARD = "standard"
@@ -46,8 +48,8 @@ def plan_sheet(
     base = base or choose_base(version)
     content = content_of(version, find_recipe(recipe, base.family), others)
     plan = content.plan
-    refusals = (_family_refusal(each, base) for each, _, _ in content.files)
-    refusal = next(filter(None, refusals), None) or _weights_refusal(base)
+    refusals = (refusal_of(each, base) for each, _, _ in content.files)
+    refusal = next(filter(None, refusals), None)
     folder_digest = "" if refusal else digest_here(base)
     with transaction.atomic():
         sheet, _ = Sheet.objects.select_for_update().get_or_create(
@@ -60,9 +62,11 @@ def plan_sheet(
         )
         same_base = not (folder_digest and sheet.base_digest) or sheet.base_digest == folder_digest
         current = sheet.plan == plan.as_dict() and same_base
-        if not current or sheet.state in {SheetState.FAILED, SheetState.REFUSED}:
+        anew = not current or sheet.state in {SheetState.FAILED, SheetState.REFUSED}
+        if anew:
             _plan_anew(sheet, content, folder_digest, refusal)
-    if refusal is not None:
+    if anew:
+        # What stood in the way before, or that nobody asked, is no longer so.
         record_check(version)
     return sheet
 
@@ -164,14 +168,8 @@ def mark_refused(sheet: Sheet, code: str, message: str, findings: list[dict[str,
 
 
 def record_check(version: Version) -> None:
-    """The `sheet` gate of a version: what its best sheet tells, or why there is none.
-
-    The standard sheet speaks first: a stack or a tuning tells of more than this file.
-    """
-    own = version.sheets.order_by("-created", "-pk")
-    sheets = list(own.filter(recipe=STANDARD)[:20]) or list(own[:20])
-    done = next((sheet for sheet in sheets if sheet.state == SheetState.DONE), None)
-    sheet = done or (sheets[0] if sheets else None)
+    """The `sheet` gate of a version: what its best sheet tells, or why there is none."""
+    sheet = speaking_sheet(version)
     if sheet is None:
         return
     outcome, summary = _gate(sheet)
@@ -185,8 +183,19 @@ def record_check(version: Version) -> None:
         code="sheet",
         defaults={"outcome": outcome, "summary": summary[:500], "evidence": evidence},
     )
-    if done is not None:
-        record_hands(done)
+    if sheet.state == SheetState.DONE:
+        record_hands(sheet)
+
+
+def speaking_sheet(version: Version) -> Sheet | None:
+    """The sheet by which a version is judged: the newest finished one, else the newest.
+
+    A standard sheet speaks first: a stack or a tuning tells of more than this file.
+    """
+    own = version.sheets.order_by("-created", "-pk")
+    sheets = list(own.filter(recipe=STANDARD)[:20]) or list(own[:20])
+    done = next((sheet for sheet in sheets if sheet.state == SheetState.DONE), None)
+    return done or (sheets[0] if sheets else None)
 
 
 def _gate(sheet: Sheet) -> tuple[CheckOutcome, str]:
@@ -202,14 +211,27 @@ def _gate(sheet: Sheet) -> tuple[CheckOutcome, str]:
     return CheckOutcome.TODO, "The comparison sheet is not rendered yet."
 
 
-def _family_refusal(version: Version, base: BaseModel) -> SheetRefused | None:
-    if version.detected_family in {"unknown", base.family}:
-        return None
-    return WrongBase(f"The file is an adapter of {version.detected_family}, the base is of {base.family}.")
-
-
-def _weights_refusal(base: BaseModel) -> SheetRefused | None:
+def refusal_of(version: Version, base: BaseModel) -> SheetRefused | None:
+    """Why rows alone say that the version cannot be shown on this base; None where they do not."""
+    if version.detected_family not in {"unknown", base.family}:
+        return WrongBase(
+            f"The file is an adapter of {version.detected_family}, the base is of {base.family}."
+        )
     return None if base.weights else NoBaseWeights(f"{base.name} has no weights to render with.")
+
+
+def planning_findings(refusal: SheetRefused, modules: int) -> list[Finding]:
+    """What a refusal before anything was loaded tells; `modules` of the file were read, 0 for none."""
+    if isinstance(refusal, NoBaseWeights):
+        # Named by hand, of the file's own family: what is lacking are its weights.
+        return [not_renderable(refusal.message, known=True, bases=0, recipes=1, modules=modules)]
+    return wrong_base(refusal.code, refusal.message, modules=modules)
+
+
+def stored_modules(sha256: str) -> int:
+    """How many modules the newest reading of a file found; 0 where it was not read."""
+    reading = Inspection.objects.filter(blob=sha256).order_by("-created", "-pk").first()
+    return reading.modules if reading is not None else 0
 
 
 def digest_here(base: BaseModel) -> str:
@@ -225,7 +247,8 @@ def _plan_anew(sheet: Sheet, content: Content, folder_digest: str, refusal: Shee
     sheet.plan, sheet.base_digest, sheet.cells_total = plan.as_dict(), folder_digest, plan.cells
     sheet.state = SheetState.WAITING if refusal is None else SheetState.REFUSED
     sheet.code, sheet.message = (refusal.code, refusal.message) if refusal else ("", "")
-    sheet.findings = []
+    found = planning_findings(refusal, stored_modules(sheet.blob_id)) if refusal else []
+    sheet.findings = [finding.as_dict() for finding in found]
     sheet.finished = None if refusal is None else timezone.now()
     sheet.save()
     # Places of an earlier plan would show pictures of other prompts.

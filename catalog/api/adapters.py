@@ -37,6 +37,7 @@ from catalog.api.serializers import (
 )
 from catalog.api.upstream import UpstreamSerializer, upstream_of
 from catalog.api.verdicts import VerdictChangeSerializer
+from catalog.api.version_sheet import VersionSheetSerializer, sheet_of
 from catalog.api.weights import DiffSerializer, KinSerializer, WeightsSerializer, diff_of, weights_of
 from catalog.errors import BadQuery
 from catalog.search import SearchHit, SearchQuery, search
@@ -161,6 +162,13 @@ class Versions(RetrieveModelMixin, ListViewSet):
         """The gates of the version's vetting, each with its outcome and reason."""
         version = get_object_or_404(whole_versions(), pk=pk)
         return Response(CheckSerializer(Check.objects.filter(version=version), many=True).data)
+
+    @extend_schema(responses=VersionSheetSerializer, filters=False)
+    @action(detail=True, pagination_class=None)
+    def sheet(self, request: Request, pk: int) -> Response:
+        """The sheet that speaks for the version with what it tells, or why there can be none."""
+        version = get_object_or_404(whole_versions(), pk=pk)
+        return Response(VersionSheetSerializer(sheet_of(version)).data)
 
     @extend_schema(responses=WeightsSerializer, filters=False)
     @action(detail=True, pagination_class=None)

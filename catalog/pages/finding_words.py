@@ -76,10 +76,22 @@ def _recommended(numbers: Numbers) -> str:
 def _wrong_base(numbers: Numbers) -> str:
     if not numbers.get("modules"):
         return _("The file is an adapter for another base model.")
+    if not numbers.get("misfits"):
+        return _("The file is for another family of base models, with all of its %(modules)d modules.") % {
+            "modules": int(numbers["modules"])
+        }
     return _("The file is for another base model: %(misfits)d of its %(modules)d modules do not fit.") % {
         "misfits": int(numbers["misfits"]),
         "modules": int(numbers["modules"]),
     }
+
+
+def _not_renderable(numbers: Numbers) -> str:
+    if not numbers["family_known"]:
+        return _("No sheet: nobody knows for which family of base models the file is.")
+    if not numbers["recipes"]:
+        return _("No sheet: Kura does not render the file's family of base models.")
+    return _("No sheet: no base model of the file's family has its weights here.")
 
 
 def _hands(numbers: Numbers) -> str:
@@ -127,6 +139,7 @@ _SENTENCES: dict[str, Callable[[Numbers], str]] = {
     ),
     "recommended_weight": _recommended,
     "wrong_base": _wrong_base,
+    "not_renderable": _not_renderable,
     "look_at_hands": _hands,
     "block_carries": lambda numbers: (
         _("One block alone makes %(share)d percent of the effect.") % {"share": _share(numbers, "share")}

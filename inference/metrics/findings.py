@@ -63,13 +63,27 @@ def find(metrics: SheetMetrics, limits: Thresholds | None = None) -> list[Findin
 def wrong_base(code: str, message: str, *, misfits: int = 0, modules: int = 0) -> list[Finding]:
     """What a refusal before the first picture tells (`inference.errors`): the file is for another base.
 
-    `misfits` of `modules` modules have no place in the base, or another shape there; 0 where it was not
-    counted. No finding for any other refusal.
+    `misfits` of `modules` modules have no place in the base, or another shape there; 0 and left out of the
+    numbers where it was not counted. No finding for any other refusal.
     """
     if code not in ("wrong_base", "nothing_matched", "unmatched_modules"):
         return []
-    numbers = {"misfits": float(misfits), "modules": float(modules)} if modules else {}
+    counted = {"misfits": misfits, "modules": modules}
+    numbers = {name: float(count) for name, count in counted.items() if count}
     return [Finding("wrong_base", Severity.ERROR, message, numbers, 0)]
+
+
+def not_renderable(message: str, *, known: bool, bases: int, recipes: int, modules: int) -> Finding:
+    """What planning tells where no sheet can be made of a sound file, for want of something here.
+
+    `known`: whether the family of its `modules` modules is; `bases`: base models of it with weights here;
+    `recipes`: 1 where its pictures have recipes. Nothing is wrong with the file, so it is no warning.
+    """
+    numbers = {
+        "family_known": float(known), "bases": float(bases), "recipes": float(recipes),
+        "modules": float(modules),
+    }  # fmt: skip
+    return Finding("not_renderable", Severity.INFO, message, numbers)
 
 
 def faulty(at: WeightMetrics, limits: Thresholds) -> bool:

@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from catalog.search.refresh import consume, sweep
 from inference.policy import plan_missing_sheets
+from inference.refusals import tell_refusals
 from registry.analysis import request_missing
 
 # The log is read this often while nothing happens; the sweep finds what was changed without a log entry.
@@ -60,6 +61,7 @@ def follow(stop: threading.Event, *, wait: float = WAIT_SECONDS, sweep_every: fl
                 # What was added or changed gets its comparison sheet without anybody asking for it, and what
                 # found no room in the queue is looked for again.
                 plan_missing_sheets()
+                tell_refusals()
                 planned = time.monotonic()
             if not read and (swept is None or time.monotonic() - swept >= sweep_every):
                 sweep()

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 
 from catalog.pages.reading.evidence import ShownCheck, show_checks
 from catalog.pages.reading.facts import Fact, facts_of
-from catalog.pages.reading.grid import Finding, Grid, findings_of, read_grid
+from catalog.pages.reading.grid import Finding, Grid, findings_of, read_findings, read_grid
 from catalog.pages.reading.offers import ShownUpstream, read_upstream
 from catalog.pages.reading.peers import PeerNote, read_peers
 from inference.models import Sheet, SheetState
+from inference.refusals import NoSheet, why_no_sheet
 from inference.services import STANDARD
 from registry.main_files import shown_file
 from registry.models import (
@@ -81,6 +82,7 @@ class AdapterPage:
     repository: str
     peers: list[PeerNote]
     upstream: ShownUpstream
+    no_sheet: NoSheet | None = None
 
     @property
     def main_file(self) -> File | None:
@@ -137,6 +139,7 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         key=lambda sheet: (sheet.state != SheetState.DONE, sheet.recipe != STANDARD),
     )
     main = shown_file(files)
+    no_sheet = None if sheets else why_no_sheet(version)
     return AdapterPage(
         adapter=adapter,
         version=version,
@@ -147,14 +150,19 @@ def _page(adapter: Adapter, version: Version, versions: list[Version]) -> Adapte
         checks=show_checks(version.checks.all()[:MOST]),
         sheets=sheets,
         grid=read_grid(sheets[0]) if sheets else None,
-        findings=findings_of(sheets[0]) if sheets else [],
+        findings=findings_of(sheets[0]) if sheets else _why(no_sheet),
         samples=list(version.samples.all()[:MOST]),
         history=_history(version),
         facts=facts_of(version, inspections.get(main.blob_id) if main else None, claims),
         repository=_repository(version),
         peers=read_peers(version),
         upstream=read_upstream(version),
+        no_sheet=no_sheet,
     )
+
+
+def _why(no_sheet: NoSheet | None) -> list[Finding]:
+    return read_findings([finding.as_dict() for finding in no_sheet.findings]) if no_sheet else []
 
 
 def download_of(page: AdapterPage) -> Download:

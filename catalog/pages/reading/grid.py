@@ -272,7 +272,12 @@ def effect_of(sheet: Sheet | None) -> float | None:
 
 def findings_of(sheet: Sheet) -> list[Finding]:
     """The sheet's findings, the loud ones first."""
-    listed = sheet.findings if isinstance(sheet.findings, list) else []
+    return read_findings(sheet.findings)
+
+
+def read_findings(told: Any) -> list[Finding]:
+    """Findings as the worker or the planning wrote them, the loud ones first."""
+    listed = told if isinstance(told, list) else []
     found = [_finding(raw) for raw in listed if isinstance(raw, dict)]
     return sorted(found, key=lambda finding: ("fail", "warn", "note", "ok").index(finding.tone))
 

@@ -14,7 +14,8 @@ from catalog.pages.finding_words import KNOWN, finding_sentence
 NUMBERS = {
     "weight": 0.8, "low": 0.4, "high": 0.8, "pictures": 3, "noise": 9.0, "prompt_grip": 0.3,
     "lightness": -9.0, "green_red": 5.0, "blue_yellow": 0.0, "modules": 128, "misfits": 80,
-    "detected": 0.0, "share": 0.4, "adapter": 2, "kept": 0.1,
+    "detected": 0.0, "share": 0.4, "adapter": 2, "kept": 0.1, "family_known": 1.0, "bases": 0.0,
+    "recipes": 0.0,
 }  # fmt: skip
 
 
