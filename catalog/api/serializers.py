@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from catalog.api.hands import HandsSerializer, hands_of
 from catalog.search.query import OUTCOMES
 from inference.models import Sheet, SheetCell
 from registry.former_names import formerly
@@ -271,15 +273,21 @@ class SheetDetail(SheetHead):
     cells = CellSerializer(many=True, source="places")
     metrics = serializers.JSONField()
     findings = serializers.JSONField()
+    hands = serializers.SerializerMethodField()
     manifest = serializers.JSONField()
     fallbacks = serializers.JSONField(help_text="what was done when memory did not suffice, step by step")
     reproduction = serializers.JSONField(help_text="how its pictures compared when they were rendered again")
 
     class Meta(SheetHead.Meta):
         fields = [
-            *SheetHead.Meta.fields, "cells_total", "seconds", "base_digest", "metrics", "findings",
+            *SheetHead.Meta.fields, "cells_total", "seconds", "base_digest", "metrics", "findings", "hands",
             "manifest", "fallbacks", "reproduction", "cells",
         ]  # fmt: skip
+
+    @extend_schema_field(HandsSerializer(allow_null=True))
+    def get_hands(self, sheet: Sheet) -> dict[str, Any] | None:
+        """What a reviewer has to look at closely; null where there is nothing to judge."""
+        return hands_of(sheet, lambda path: absolute(self.context, path))
 
 
 class ReviewSerializer(serializers.ModelSerializer[Review]):

@@ -114,6 +114,23 @@ def test_a_reviewer_sees_the_crops_and_the_item_that_waits_for_the_decision(
     assert "Nobody looked for hands yet" in page
 
 
+def test_programs_get_the_crops_with_their_addresses(client: Client, version: Version) -> None:
+    sheet = give(version, FOUND)
+    told = client.get(f"/api/v1/sheets/{sheet.pk}/").json()["hands"]
+    assert (told["detector"], told["looked"]) == ("hands.onnx 0123456789ab", 8)
+    assert [(cell["row"], cell["column"]) for cell in told["cells"]] == [(4, 5), (6, 5)]
+    (box,) = told["cells"][0]["boxes"]
+    assert {side: box[side] for side in BOX} == BOX
+    for name in ("image_url", "base_image_url"):
+        answer = client.get(box[name])
+        assert (answer.status_code, answer["Content-Type"]) == (200, "image/webp")
+    assert box["image_url"] != box["base_image_url"]
+
+
+def test_programs_are_told_null_where_there_is_nothing_to_judge(client: Client, version: Version) -> None:
+    assert client.get(f"/api/v1/sheets/{version.sheets.get().pk}/").json()["hands"] is None
+
+
 def test_the_finding_tells_the_three_cases_apart() -> None:
     none, found, lost = (
         finding_sentence("look_at_hands", {"pictures": 2.0, "detected": detected, **more}, "")
