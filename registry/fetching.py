@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from registry import storage
+from registry import half_fetched, storage
 from registry.absence import note_refused_file
 from registry.errors import KuraError
 from registry.ledger import note_change
@@ -44,8 +40,6 @@ from registry.weights.names import check_name
 
 Progress = Callable[[int, int | None], None]
 Stopping = Callable[[], bool]
-# What was left of a download is kept so long for another try.
-_KEPT_DAYS: Final = 7
 
 
 def fetch_offer(
@@ -114,7 +108,7 @@ def note_failure(offer: OfferedFile, error: KuraError) -> None:
 def fetch_picture(offer: OfferedFile, *, actor: str = "system") -> Saved:
     """Fetch one of the author's pictures and show it with its version. Raises as fetch_offer does."""
     # Two workers may be at it at once.
-    path = _folder() / f"{offer.pk}-{uuid4().hex}.picture"
+    path = half_fetched.folder() / f"{offer.pk}-{uuid4().hex}.picture"
     try:
         answer = get(offer.url, accept=ANY, cap=LARGEST, credentials=credentials_for(offer.url))
         try:
@@ -133,21 +127,6 @@ def fetch_picture(offer: OfferedFile, *, actor: str = "system") -> Saved:
         raise
     finally:
         path.unlink(missing_ok=True)
-
-
-def remove_abandoned(*, older_than: float = _KEPT_DAYS * 24 * 3600) -> int:
-    """Delete what is left of downloads that nobody went on with for so many seconds; how many files.
-
-    Of adapters all, of bases the half-fetched files: the whole ones are what the others go with.
-    """
-    removed = 0
-    bases = Path(settings.VAR_DIR) / "bases"
-    for path in (*_folder().iterdir(), *bases.rglob("*.part"), *bases.rglob("*.part.json")):
-        with suppress(FileNotFoundError):
-            if path.is_file() and time.time() - path.stat().st_mtime > older_than:
-                path.unlink()
-                removed += 1
-    return removed
 
 
 def _download(offer: OfferedFile, target: Path, progress: Progress, should_stop: Stopping | None) -> Digests:
@@ -212,24 +191,7 @@ def _held(offer: OfferedFile) -> Iterator[Path]:
     # Where no digest is announced, what another address or size stands for is taken for another file.
     described = hashlib.sha256(f"{offer.size} {offer.url}".encode()).hexdigest()
     stated = (announced(offer).get("sha256", "") or described)[:12]
-    target = _folder() / f"{offer.pk}-{stated}"
-    lock = _folder() / f"{offer.pk}.lock"
-    with lock.open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one before may have removed the name between the two lines above.
-            taken = lock.exists() and os.fstat(file.fileno()).st_ino == lock.stat().st_ino
-        except OSError:
-            taken = False
-        if not taken:
+    with half_fetched.held(offer.pk) as mine:
+        if not mine:
             raise DownloadRunning(f"{offer.name} is being fetched by another process.")
-        try:
-            yield target
-        finally:
-            lock.unlink(missing_ok=True)
-
-
-def _folder() -> Path:
-    folder = Path(settings.VAR_DIR) / "fetching"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        yield half_fetched.folder() / f"{offer.pk}-{stated}"

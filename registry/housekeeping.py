@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from registry import fetching, jobs, storage
+from registry import half_fetched, jobs, storage
 from registry.analysis import ANALYZE_JOB
 from registry.intake import FETCH_JOB
 from registry.models import Job, Transfer
@@ -58,7 +58,7 @@ def request_housekeeping(now: datetime | None = None) -> Job | None:
 
 def tidy(*, now: datetime | None = None, pause: Callable[[], None] = lambda: None) -> Tidied:
     """Delete what is too old to be of use. Cut off, it has deleted that much. `pause` may raise."""
-    done = Tidied(files=storage.remove_abandoned() + fetching.remove_abandoned())
+    done = Tidied(files=storage.remove_abandoned() + half_fetched.remove_abandoned())
     if not settings.JOB_HISTORY_DAYS:
         return done
     before = (now or timezone.now()) - timedelta(days=settings.JOB_HISTORY_DAYS)

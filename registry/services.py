@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from registry import fetching, scans, storage, storing
+from registry import half_fetched, scans, storage, storing
 from registry.absence import miss, missing_versions, note_refused
 from registry.bases import find_base
 from registry.basis import current_basis
@@ -109,7 +109,7 @@ def _ingest(source: str, license_id: str, base: str, actor: str, progress: Progr
     claim = _declared_license(license_id) if license_id else None
     decided_base = _named_base(base) if base else None
     storage.remove_abandoned()
-    fetching.remove_abandoned()
+    half_fetched.remove_abandoned()
     options = (claim and claim.value, decided_base and decided_base.pk)
     memory = Memory(current_edition(f"{storing.READER} {settings.HEADER_LIMIT}", *options))
     findings = read_source(source, memory)

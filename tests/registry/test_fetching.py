@@ -21,7 +21,7 @@ from pytest_django import Settings
 from safetensors.numpy import save
 
 from registry import intake, jobs, storage
-from registry.fetching import fetch_offer, remove_abandoned
+from registry.fetching import fetch_offer
 from registry.models import Blob, File, OfferedFile, Transfer, Version
 from registry.sources.save import save_version
 from registry.sources.upstream_errors import DownloadRunning, DownloadStopped
@@ -214,30 +214,6 @@ def test_a_size_that_no_file_has_is_no_size(shelf: Shelf, large: bytes, size: in
     save_version(listing, listing.versions[0], [], actor="sync")
     offer = OfferedFile.objects.get()
     assert (offer.size, offer.about) == (None, None)
-
-
-def test_half_fetched_files_of_bases_are_tidied_away_and_whole_ones_stay(
-    settings: Settings, tmp_path: Path
-) -> None:
-    settings.VAR_DIR = tmp_path / "var"
-    folder = tmp_path / "var" / "bases" / "sdxl" / "commit" / "unet"
-    folder.mkdir(parents=True)
-    for name in ("a.safetensors", "b.safetensors.part", "b.safetensors.part.json"):
-        (folder / name).write_bytes(b"x")
-        os.utime(folder / name, (time.time() - 8 * 86400,) * 2)
-    assert remove_abandoned() == 2
-    assert [path.name for path in folder.iterdir()] == ["a.safetensors"]
-
-
-def test_downloads_that_nobody_went_on_with_are_tidied_away(settings: Settings, tmp_path: Path) -> None:
-    settings.VAR_DIR = tmp_path / "var"
-    folder = tmp_path / "var" / "fetching"
-    folder.mkdir(parents=True)
-    for name, days in (("old.part", 8), ("new.part", 1)):
-        (folder / name).write_bytes(b"x")
-        os.utime(folder / name, (time.time() - days * 86400,) * 2)
-    assert remove_abandoned() == 1
-    assert [path.name for path in folder.iterdir()] == ["new.part"]
 
 
 def test_a_file_is_adopted_with_every_digest_and_without_a_copy(blobs: Path, tmp_path: Path) -> None:
