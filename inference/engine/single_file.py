@@ -27,6 +27,9 @@ from inference.engine.parts import BROKEN, broken, load_part, refuse_missing
 from inference.errors import BaseNotRenderable
 from registry.weights.base_checkpoints import BaseCheckpoint
 
+# diffusers' functions are only half typed.
+_CLIP: Any = create_diffusers_clip_model_from_ldm
+_T5: Any = create_diffusers_t5_model_from_checkpoint
 # SD2 was published for noise and for velocity, in one architecture and without a mark. ComfyUI tells them
 # apart by this layer (`comfy/supported_models.py: SD20.model_type`).
 _SD2_TELLS, _SD2_VELOCITY = "output_blocks.11.1.transformer_blocks.0.norm1.bias", 0.09
@@ -105,12 +108,12 @@ class SingleFile:
             "local_files_only": True,
         }
         if cls is T5EncoderModel:
-            made: Any = create_diffusers_t5_model_from_checkpoint(cls, tensors, **where)
+            made = _T5(cls, tensors, **where)
             # The file has the table of tokens once or twice, the model has one.
             made.tie_weights()
             return made
         if part.startswith("text_encoder"):
-            return create_diffusers_clip_model_from_ldm(cls, tensors, **where)
+            return _CLIP(cls, tensors, **where)
         return cls.from_single_file(tensors, **where)
 
     def _unlike(self, part: str, error: Exception) -> Exception:
