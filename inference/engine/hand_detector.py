@@ -41,7 +41,7 @@ _MOST_BYTES = 1 << 29
 _MOST_FOUND = 300
 # A hand, left_hand, Hands; no handbag.
 _HAND = re.compile(r"(?<![a-z])hands?(?![a-z])", re.IGNORECASE)
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class YoloDetector:
