@@ -20,6 +20,7 @@ from registry.models import BaseModel, Check, CheckOutcome, File, Version
 # Told in one pass, so that a large import does not hold up the sheets of others.
 MOST_TOLD = 500
 _KEPT = "The file can be kept and offered; it cannot be rendered."
+_SETTLE = "Settle the version's base model in its review; a sheet is planned then."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ def why_no_sheet(version: Version) -> NoSheet | None:
     try:
         base = choose_base(version)
         find_recipe(STANDARD, base.family)
-    except NoBaseWeights as error:
-        return NoSheet(error, (_finding(version, error, modules),))
-    except NoRecipe as error:
-        # No other recipe helps where the family has none.
-        error.next_step = _KEPT
-        return NoSheet(error, (_finding(version, error, modules),))
+    except (NoBaseWeights, NoRecipe) as error:
+        finding = _finding(version, error, modules)
+        # Weights and recipes help a family that is known and can be rendered, and no other.
+        if not finding.numbers["family_known"]:
+            error.next_step = _SETTLE
+        elif not finding.numbers["recipes"]:
+            error.next_step = _KEPT
+        return NoSheet(error, (finding,))
     refusal = refusal_of(version, base)
     if refusal is None:
         return None

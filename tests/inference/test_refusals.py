@@ -34,21 +34,26 @@ def check_of(version: Version) -> Check:
 
 
 @pytest.mark.parametrize(
-    ("family", "code", "numbers"),
+    ("family", "numbers", "step"),
     [
-        ("wan21", "no_base_weights", {"family_known": 1, "bases": 0, "recipes": 0, "modules": 264}),
-        ("sdxl", "no_base_weights", {"family_known": 1, "bases": 0, "recipes": 1, "modules": 264}),
-        ("unknown", "no_base_weights", {"family_known": 0, "bases": 0, "recipes": 0, "modules": 264}),
+        ("wan21", {"family_known": 1, "bases": 0, "recipes": 0, "modules": 264}, "cannot be rendered"),
+        ("sdxl", {"family_known": 1, "bases": 0, "recipes": 1, "modules": 264}, "its weights folder"),
+        (
+            "unknown",
+            {"family_known": 0, "bases": 0, "recipes": 0, "modules": 264},
+            "Settle the version's base",
+        ),
     ],
 )
 def test_a_family_without_a_base_is_told_with_its_numbers(
-    folder: Path, family: str, code: str, numbers: dict[str, float]
+    folder: Path, family: str, numbers: dict[str, float], step: str
 ) -> None:
     make_base(folder)
     version = make_version(detected_family=family)
     read(version)
     found = why_no_sheet(version)
-    assert found is not None and found.error.code == code
+    assert found is not None and found.error.code == "no_base_weights"
+    assert step in found.error.next_step
     (finding,) = found.findings
     assert (finding.code, finding.severity, finding.numbers) == ("not_renderable", "info", numbers)
     assert family in finding.message
