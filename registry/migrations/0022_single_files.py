@@ -53,6 +53,15 @@ class Migration(migrations.Migration):
             name="family",
             field=models.CharField(blank=True, help_text="Base model family.", max_length=64),
         ),
+        migrations.AlterField(
+            model_name="basemodel",
+            name="vae",
+            field=models.CharField(
+                blank=True,
+                help_text="local folder, or file, of a VAE that takes the place of the one in the weights; empty = their own",
+                max_length=500,
+            ),
+        ),
         migrations.AddConstraint(
             model_name="basemodel",
             constraint=models.CheckConstraint(
