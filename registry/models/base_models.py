@@ -72,7 +72,9 @@ class BaseModel(models.Model):
     vae = models.CharField(
         max_length=500,
         blank=True,
-        help_text="local folder, or file, of a VAE that takes the place of the one in the weights; empty = their own",
+        help_text=(
+            "local folder, or file, of a VAE that takes the place of the one in the weights; empty = their own"
+        ),
     )
 
     class Meta:
