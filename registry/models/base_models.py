@@ -73,7 +73,8 @@ class BaseModel(models.Model):
         max_length=500,
         blank=True,
         help_text=(
-            "local folder, or file, of a VAE that takes the place of the one in the weights; empty = their own"
+            "local folder, or file, of a VAE that takes the place of the one in the weights; "
+            "empty = their own"
         ),
     )
 
