@@ -381,8 +381,9 @@ class _Handler(BaseHTTPRequestHandler):
         most = end - start if reply.cut_at is None else round((end - start) * reply.cut_at)
         for block in blocks(reply.body, start, start + most, reply.block):
             time.sleep(reply.pause)
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block) if chunked else block)
+            # Counted before: whoever has read it may look at once.
             self.server_of_test.sent += len(block)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block) if chunked else block)
         if reply.cut_at is not None or (reply.length is not None and reply.length != end - start):
             self.close_connection = True
         elif chunked:
