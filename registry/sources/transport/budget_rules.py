@@ -83,6 +83,11 @@ def take(budget: Budget, limits: Limits, in_flight: int, now: float) -> float | 
     return 0.0
 
 
+def is_settled(budget: Budget, limits: Limits) -> bool:
+    """Whether `answered` changes nothing where the answer announces no quota."""
+    return budget.strikes == 0 and budget.allowance >= limits.concurrency
+
+
 def answered(budget: Budget, limits: Limits, signs: Signs, in_flight: int, now: float) -> None:
     """An answer that is no refusal came: what it announced counts; after a quiet while one more may go."""
     if signs.announced:

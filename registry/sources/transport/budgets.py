@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -29,11 +29,23 @@ LONGEST_QUEUE = 600.0
 Pause = Callable[[float], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`wait` as budget_rules.take gives it, and the number of the slot that was taken where it is 0.
+
+    `settled`: an answer that announces nothing and is no refusal would change nothing in the budget.
+    """
+
+    wait: float | None
+    slot: int = 0
+    settled: bool = False
+
+
 class Store(Protocol):
     """Where budgets are kept. Every call is one short transaction."""
 
-    def take(self, key: str, limits: Limits) -> tuple[float | None, int]:
-        """As budget_rules.take, with the number of the slot that was taken."""
+    def take(self, key: str, limits: Limits) -> Taken:
+        """Take one request out of the budget, if it may go now."""
 
     def keep(self, slot: int) -> None:
         """The request goes on."""
@@ -53,6 +65,7 @@ class Slot:
     key: str
     limits: Limits
     number: int
+    settled: bool = False
     renewed: float = field(default_factory=time.monotonic)
 
     def keep(self) -> None:
@@ -63,6 +76,8 @@ class Slot:
 
     def answered(self, signs: Signs, *, refused: bool) -> float:
         """Take down what the answer tells; the seconds for which nothing may go to this host."""
+        if self.settled and not refused and signs.announced is None:
+            return 0.0
         return self.store.answered(self.key, self.number, self.limits, signs, refused=refused)
 
     def free(self) -> None:
@@ -80,9 +95,10 @@ def reserve(url: str, lane: str, longest_wait: float, pause: Pause = time.sleep)
     store, limits = current_store(), limits_of(url)
     waited_for_others, patience = 0.0, longest_wait
     while True:
-        wait, number = store.take(key, limits)
+        taken = store.take(key, limits)
+        wait = taken.wait
         if wait == 0:
-            return Slot(store, key, limits, number)
+            return Slot(store, key, limits, taken.slot, taken.settled)
         if wait is None:
             step = 0.05 if waited_for_others < 2 else 0.5
             waited_for_others += step
@@ -121,16 +137,16 @@ class ProcessStore:
         self._slots: dict[int, tuple[str, float]] = {}
         self._number = 0
 
-    def take(self, key: str, limits: Limits) -> tuple[float | None, int]:
+    def take(self, key: str, limits: Limits) -> Taken:
         with self._lock:
             now = time.time()
             budget = self._budgets.setdefault(key, budget_rules.fresh(limits, now))
             wait = budget_rules.take(budget, limits, self._in_flight(key), now)
             if wait != 0:
-                return wait, 0
+                return Taken(wait)
             self._number += 1
             self._slots[self._number] = key, now
-            return wait, self._number
+            return Taken(wait, self._number, budget_rules.is_settled(budget, limits))
 
     def keep(self, slot: int) -> None:
         """Slots of a process end with it."""
@@ -156,22 +172,34 @@ class ProcessStore:
         return sum(each == key for each, _ in self._slots.values())
 
 
-class DatabaseStore:
-    """Budgets as rows: whoever holds the row's lock is the one who decides."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A budget whose row is locked until the transaction ends: nobody else decides meanwhile.
 
-    def take(self, key: str, limits: Limits) -> tuple[float | None, int]:
+    `asked`: slot -> when its request was sent, for the requests under way. `now` by the database's clock.
+    """
+
+    budget: Budget
+    asked: dict[int, float]
+    now: float
+
+
+class DatabaseStore:
+    """Budgets as rows: whoever holds the row's lock is the one who decides.
+
+    A request costs two statements where its place is taken and one where it is given back; what its answer
+    tells costs two more where it tells anything.
+    """
+
+    def take(self, key: str, limits: Limits) -> Taken:
         with transaction.atomic(durable=True):
-            now = _now()
-            row = _row(key, limits, now)
-            budget = _budget(row)
-            wait = budget_rules.take(budget, limits, self._in_flight(key, now), now)
-            _save(row, budget)
+            held = _hold(key, limits)
+            wait = budget_rules.take(held.budget, limits, len(held.asked), held.now)
             if wait != 0:
-                return wait, 0
-            slot = HostSlot.objects.create(
-                budget=row, worker=worker_name(), asked=now, until=now + LEASE_SECONDS
-            )
-            return wait, slot.pk
+                _save(key, held.budget)
+                return Taken(wait)
+            slot = _save_and_take(key, held.budget, held.now)
+            return Taken(wait, slot, budget_rules.is_settled(held.budget, limits))
 
     def keep(self, slot: int) -> None:
         with transaction.atomic(durable=True):
@@ -179,29 +207,15 @@ class DatabaseStore:
 
     def answered(self, key: str, slot: int, limits: Limits, signs: Signs, *, refused: bool) -> float:
         with transaction.atomic(durable=True):
-            now = _now()
-            row = _row(key, limits, now)
-            budget = _budget(row)
-            asked = HostSlot.objects.filter(pk=slot).values_list("asked", flat=True).first()
-            in_flight = self._in_flight(key, now)
-            _note(budget, limits, signs, now if asked is None else asked, in_flight, now, refused=refused)
-            _save(row, budget)
-            return max(0.0, budget.blocked_until - now)
+            held = _hold(key, limits)
+            asked = held.asked.get(slot, held.now)
+            _note(held.budget, limits, signs, asked, len(held.asked), held.now, refused=refused)
+            _save(key, held.budget)
+            return max(0.0, held.budget.blocked_until - held.now)
 
     def free(self, slot: int) -> None:
-        with transaction.atomic(durable=True):
-            _lightly()
-            HostSlot.objects.filter(pk=slot).delete()
-
-    def _in_flight(self, key: str, now: float) -> int:
-        """Requests under way to this host, of processes that live."""
-        alive = 0
-        for slot in HostSlot.objects.filter(budget_id=key):
-            if slot.until < now or is_gone(slot.worker):
-                slot.delete()
-            else:
-                alive += 1
-        return alive
+        with connection.cursor() as cursor:
+            cursor.execute(_FREE, [slot])
 
 
 def _note(
@@ -213,29 +227,66 @@ def _note(
         budget_rules.answered(budget, limits, signs, in_flight, now)
 
 
-def _row(key: str, limits: Limits, now: float) -> HostBudget:
-    _lightly()
-    values = _values(budget_rules.fresh(limits, now))
-    HostBudget.objects.bulk_create([HostBudget(key=key, **values)], ignore_conflicts=True)
-    return HostBudget.objects.select_for_update().get(pk=key)
+_FIELDS: Final = tuple(each.name for each in fields(Budget))
+_COLUMNS: Final = ", ".join(_FIELDS)
+# A crash of the server may forget the last moments of a budget: the disk is not waited for. One message, of
+# which each statement sees what was committed before it began: the slots are read when the lock is here.
+_HOLD: Final = f"""
+SET LOCAL synchronous_commit TO OFF;
+SELECT {_COLUMNS} FROM registry_hostbudget WHERE key = %s FOR UPDATE;
+SELECT extract(epoch FROM clock_timestamp())::float8, slot.id, slot.worker, slot.asked, slot.until
+FROM (SELECT 1) AS one LEFT JOIN registry_hostslot AS slot ON slot.budget_id = %s
+"""
+_TAKE: Final = f"""
+WITH saved AS (
+    UPDATE registry_hostbudget SET ({_COLUMNS}) = ROW ({", ".join(["%s"] * len(_FIELDS))}) WHERE key = %s
+)
+INSERT INTO registry_hostslot (budget_id, worker, asked, until) VALUES (%s, %s, %s, %s) RETURNING id
+"""
+_FREE: Final = """
+WITH lightly AS (SELECT set_config('synchronous_commit', 'off', true))
+DELETE FROM registry_hostslot USING lightly WHERE id = %s
+"""
 
 
-def _budget(row: HostBudget) -> Budget:
-    return Budget(**{each.name: getattr(row, each.name) for each in fields(Budget)})
-
-
-def _values(budget: Budget) -> dict[str, Any]:
-    return asdict(budget)
-
-
-def _save(row: HostBudget, budget: Budget) -> None:
-    HostBudget.objects.filter(pk=row.pk).update(**_values(budget))
-
-
-def _lightly() -> None:
-    """A crash of the server may forget the last moments of a budget; the disk is not waited for."""
+def _hold(key: str, limits: Limits) -> _Held:
+    """Lock the host's budget, made new where nobody asked it yet. Slots of dead processes are deleted."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit TO OFF")
+        while True:
+            cursor.execute(_HOLD, [key, key])
+            cursor.nextset()
+            found = cursor.fetchone()
+            cursor.nextset()
+            slots = cursor.fetchall()
+            now = float(slots[0][0])
+            if found is not None:
+                break
+            fresh = asdict(budget_rules.fresh(limits, now))
+            HostBudget.objects.bulk_create([HostBudget(key=key, **fresh)], ignore_conflicts=True)
+    asked, dead = {}, []
+    for _, slot, worker, began, until in slots:
+        if slot is None:
+            continue
+        if until < now or is_gone(worker):
+            dead.append(slot)
+        else:
+            asked[slot] = began
+    if dead:
+        HostSlot.objects.filter(pk__in=dead).delete()
+    return _Held(Budget(**dict(zip(_FIELDS, found, strict=True))), asked, now)
+
+
+def _save(key: str, budget: Budget) -> None:
+    HostBudget.objects.filter(pk=key).update(**asdict(budget))
+
+
+def _save_and_take(key: str, budget: Budget, now: float) -> int:
+    """Write the budget down and take a slot of it; its number."""
+    values = asdict(budget)
+    given = [*(values[name] for name in _FIELDS), key, key, worker_name(), now, now + LEASE_SECONDS]
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, given)
+        return int(cursor.fetchone()[0])
 
 
 def _now() -> float:

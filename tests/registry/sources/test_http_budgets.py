@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -16,15 +17,17 @@ from urllib.parse import quote
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from registry.leases import worker_name
 from registry.models import HostBudget, HostSlot, RememberedRefusal
 from registry.sources.http import get
 from registry.sources.transport import budget_rules
 from registry.sources.transport.budget_rules import Budget, Limits, Signs
-from registry.sources.transport.budgets import API, reserve
+from registry.sources.transport.budgets import API, current_store, reserve
 from registry.sources.transport.rate_limits import LONGEST_BACKOFF, Announced, announced, backoff, retry_after
 from registry.sources.upstream_errors import NotFoundUpstream, RateLimited
 from tests.upstreams.faults import FaultyServer, Quota, Status, TooMany
@@ -105,6 +108,29 @@ def test_no_minute_has_more_requests_than_a_minutes_and_one_burst(
     for start in taken:
         within = sum(start <= each < start + 60 for each in taken)
         assert within <= per_minute + burst + 1
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(st.floats(0, 90), st.booleans(), st.booleans()), max_size=40),
+    st.floats(0, 1e6),
+)
+def test_an_answer_that_tells_nothing_changes_nothing_in_a_settled_budget(
+    together: int, steps: list[tuple[float, bool, bool]], later: float
+) -> None:
+    limits, now = Limits(together, 60), 1_000_000.0
+    budget = budget_rules.fresh(limits, now)
+    for pause, is_refused, is_told in steps:
+        now += pause
+        signs = Signs(Announced(5, 9.0), None, 1.0) if is_told else NO_SIGNS
+        if is_refused:
+            budget_rules.refused(budget, signs, asked=now, in_flight=1, now=now)
+        else:
+            budget_rules.answered(budget, limits, signs, 1, now)
+    before = replace(budget)
+    budget_rules.answered(budget, limits, NO_SIGNS, 1, now + later)
+    if budget_rules.is_settled(before, limits):
+        assert budget == before
 
 
 @given(st.integers(1, 20), st.integers(1, 60), st.integers(1, 4), st.randoms(use_true_random=False))
@@ -251,6 +277,43 @@ class TestShared:
         assert HostBudget.objects.get().key == f"{shared.host} api"
         assert not HostSlot.objects.exists()
 
+    def test_a_request_costs_four_statements_and_two_more_where_its_answer_tells_of_limits(
+        self, shared: Upstream
+    ) -> None:
+        get(shared.url)
+        with CaptureQueriesContext(connection) as asked:
+            get(f"{shared.url}/again")
+        # Whether it was refused lately, the place with its budget, the place taken, the place given back.
+        assert len([each for each in asked if each["sql"] not in ("BEGIN", "COMMIT")]) == 4
+        shared.quotas.append(Quota(limit=9, window=60))
+        with CaptureQueriesContext(connection) as asked:
+            get(f"{shared.url}/told")
+        assert len([each for each in asked if each["sql"] not in ("BEGIN", "COMMIT")]) == 6
+        assert HostBudget.objects.get().quota_left == 8
+
+    def test_who_waited_for_the_budget_sees_the_places_that_were_taken_meanwhile(
+        self, shared: Upstream, settings: Settings
+    ) -> None:
+        settings.UPSTREAM_CONCURRENCY = 1
+        reserve(shared.url, API, 5).free()
+        key, taken = f"{shared.host} api", []
+
+        def take() -> None:
+            try:
+                taken.append(current_store().take(key, Limits(1, None)))
+            finally:
+                connection.close()
+
+        with transaction.atomic():
+            HostBudget.objects.select_for_update().get(pk=key)
+            waiting = threading.Thread(target=take)
+            waiting.start()
+            wait_until_somebody_waits()
+            now = time.time()
+            HostSlot.objects.create(budget_id=key, worker=worker_name(), asked=now, until=now + 60)
+        waiting.join()
+        assert [(each.wait, each.slot) for each in taken] == [(None, 0)]
+
     def test_threads_with_connections_of_their_own_share_one_allowance(
         self, shared: Upstream, settings: Settings
     ) -> None:
@@ -307,6 +370,15 @@ class TestShared:
         slot = reserve(shared.url, API, longest_wait=5)
         assert HostSlot.objects.get().pk == slot.number
         slot.free()
+
+
+def wait_until_somebody_waits() -> None:
+    """Until another session waits for a lock; the test's own limit ends it."""
+    found = False
+    with connection.cursor() as cursor:
+        while not found:
+            cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+            found = bool(cursor.fetchone()[0])
 
 
 HOLD = """
