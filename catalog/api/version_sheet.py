@@ -23,6 +23,9 @@ class FindingSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
     numbers = serializers.DictField(child=serializers.FloatField())
     threshold = serializers.FloatField(allow_null=True)
+    where = serializers.CharField(
+        default="", allow_blank=True, help_text="the column that it tells of, as it is headed on the sheet"
+    )
 
 
 class VersionSheetSerializer(serializers.Serializer[Any]):

@@ -12,10 +12,14 @@ Numbers = Mapping[str, float]
 _NAMED_FROM = 3.0
 
 
-def finding_sentence(code: str, numbers: Numbers, message: str) -> str:
-    """The sentence of a finding; `message` as the worker wrote it where code or numbers are unknown here."""
-    make = _SENTENCES.get(code)
+def finding_sentence(code: str, numbers: Numbers, message: str, where: str = "") -> str:
+    """The sentence of a finding about the column `where`; `message` as the worker wrote it where code or
+    numbers are unknown here.
+    """
+    make, placed = _SENTENCES.get(code), _PLACED.get(code)
     try:
+        if placed and where:
+            return placed(numbers, where)
         return make(numbers) if make else message
     except (KeyError, TypeError, ValueError):
         return message
@@ -159,6 +163,23 @@ _SENTENCES: dict[str, Callable[[Numbers], str]] = {
         % {"weight": _weight(numbers)}
     ),
     "setting_spoils": lambda numbers: _("One value of a setting brings a fault that other values avoid."),
+}
+# The same for findings that know the name of their column.
+_PLACED: dict[str, Callable[[Numbers, str], str]] = {
+    "block_carries": lambda numbers, where: (
+        _("Block %(block)s alone makes %(share)d percent of the effect.")
+        % {"block": where, "share": _share(numbers, "share")}
+    ),
+    "spoil_each_other": lambda numbers, where: (
+        _("Together (%(which)s) the adapters show a fault that none of them has alone.") % {"which": where}
+    ),
+    "drowned_out": lambda numbers, where: (
+        _("Of adapter %(adapter)d only %(kept)d percent of its change is left in %(which)s.")
+        % {"adapter": int(numbers["adapter"]), "kept": _share(numbers, "kept"), "which": where}
+    ),
+    "setting_spoils": lambda numbers, where: (
+        _("%(value)s brings a fault that other values of the setting avoid.") % {"value": where}
+    ),
 }
 KNOWN = frozenset(_SENTENCES)
 """Codes with a sentence; a test compares them with the findings that exist."""

@@ -71,7 +71,8 @@ def find_axes(
             if value.faults:
                 message = f"With {axis.axis} {value.label} pictures show a fault that other values avoid."
                 numbers = {"column": float(value.column), "faults": float(len(value.faults))}
-                findings.append(Finding("setting_spoils", Severity.INFO, message, numbers, 0))
+                found = Finding("setting_spoils", Severity.INFO, message, numbers, 0, value.label)
+                findings.append(found)
     return {"axes": rounded([asdict(axis) for axis in axes])}, findings
 
 

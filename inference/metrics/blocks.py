@@ -11,6 +11,9 @@ from inference.metrics.findings import Finding, Severity
 from inference.metrics.sheets import Shot, rounded
 from inference.metrics.thresholds import Thresholds
 
+_TOLD = 3
+"""Of how many blocks a finding tells; the measures have them all."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlockMetrics:
@@ -46,13 +49,14 @@ def measure_blocks(shots: Sequence[Shot], heads: Heads) -> list[BlockMetrics]:
 def find_blocks(
     shots: Sequence[Shot], heads: Heads, limits: Thresholds | None = None
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """The measures as plain JSON, and a finding for each block that carries much of the effect."""
+    """The measures as plain JSON, and a finding for each of the strongest that carries much of the effect."""
     limits = limits or Thresholds()
     blocks = measure_blocks(shots, heads)
     findings = black(shots)
-    for block in blocks:
+    for block in blocks[:_TOLD]:
         if block.share >= limits.carries and block.effect >= limits.no_effect:
             message = f"Block {block.block} alone makes {block.share:.0%} of the effect."
             numbers = {"column": float(block.column), "share": block.share, "effect": block.effect}
-            findings.append(Finding("block_carries", Severity.INFO, message, numbers, limits.carries))
+            found = Finding("block_carries", Severity.INFO, message, numbers, limits.carries, block.block)
+            findings.append(found)
     return {"blocks": rounded([asdict(block) for block in blocks])}, findings

@@ -25,13 +25,16 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a sheet tells. `threshold` is the limit that `numbers` passed, in the same unit."""
+    """One thing a sheet tells. `threshold` is the limit that `numbers` passed, in the same unit; `where` the
+    name of the column that it tells of, as it stands on the sheet, where it tells of one.
+    """
 
     code: str
     severity: Severity
     message: str
     numbers: Numbers
     threshold: float | None = None
+    where: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -71,14 +71,15 @@ def find_stack(
         if column.faults:
             message = f"Together ({label}) pictures show a fault that none of the adapters has alone."
             count = {"faults": float(len(column.faults))}
-            findings.append(Finding("spoil_each_other", Severity.WARNING, message, numbers | count, 0))
+            findings.append(Finding("spoil_each_other", Severity.WARNING, message, numbers | count, 0, label))
         for adapter, kept in column.kept.items():
             if kept < limits.keeps:
                 message = (
                     f"Of adapter {adapter + 1} only {max(kept, 0):.0%} of its change is left in {label}."
                 )
                 values = numbers | {"adapter": float(adapter + 1), "kept": kept}
-                findings.append(Finding("drowned_out", Severity.WARNING, message, values, limits.keeps))
+                found = Finding("drowned_out", Severity.WARNING, message, values, limits.keeps, label)
+                findings.append(found)
     return {"together": rounded([_plain(column) for column in together])}, findings
 
 

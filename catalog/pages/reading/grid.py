@@ -289,7 +289,7 @@ def _finding(raw: dict[str, Any]) -> Finding:
         code=code,
         # Only a recommendation is good news; the other remarks are worth knowing, no more.
         tone="ok" if code == "recommended_weight" else tones.get(str(raw.get("severity")), "note"),
-        message=finding_sentence(code, numbers, str(raw.get("message") or code)),
+        message=finding_sentence(code, numbers, str(raw.get("message") or code), str(raw.get("where") or "")),
         numbers=numbers,
     )
 

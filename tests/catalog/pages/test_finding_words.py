@@ -38,6 +38,14 @@ def test_a_finding_is_said_in_english_and_in_japanese(code: str) -> None:
     assert not japanese.isascii()
 
 
+@pytest.mark.parametrize("code", ["block_carries", "spoil_each_other", "drowned_out", "setting_spoils"])
+def test_a_finding_about_one_column_names_it_in_english_and_in_japanese(code: str) -> None:
+    assert "OUT07" in finding_sentence(code, NUMBERS, "unused", "OUT07")
+    with override("ja"):
+        japanese = finding_sentence(code, NUMBERS, "unused", "OUT07")
+    assert "OUT07" in japanese and not japanese.isascii()
+
+
 def test_a_color_shift_names_its_directions() -> None:
     assert finding_sentence("colour_shift", NUMBERS, "") == "Colors shift at weight 0.8: darker, redder."
 

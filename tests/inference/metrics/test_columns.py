@@ -62,7 +62,7 @@ BLOCKS = {2: Head("all", "all"), 3: Head("IN04", "block"), 4: Head("OUT03", "blo
 def test_the_block_that_makes_the_change_is_named_and_the_idle_one_is_not() -> None:
     shots = cells({2: hat, 3: hat, 4: lambda base: base})
     named = found("blocks", shots, BLOCKS)
-    assert named["block_carries"].numbers["column"] == 3
+    assert (named["block_carries"].numbers["column"], named["block_carries"].where) == (3, "IN04")
     assert named["block_carries"].numbers["share"] == pytest.approx(1)
     measured = find_by_recipe("blocks", "blocks", shots, BLOCKS)[0]["blocks"]
     assert [block["block"] for block in measured] == ["IN04", "OUT03"]
