@@ -11,8 +11,10 @@ import ast
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,9 @@ SCORE = 0.3
 """Hands that the model is less sure of are left out; what inpainting tools for hands begin with."""
 OVERLAP = 0.5
 """Of two boxes that share more than this (intersection / union) the surer one is kept."""
-_USUAL_SIDE = 640
+LONGEST_SECONDS = 120.0
+"""What takes longer for one picture is ended: a model may hold a loop without an end."""
+_USUAL_SIDE, _LARGEST_SIDE = 640, 4096
 # What the padding of a letterbox is filled with where these models are trained.
 _GRAY = 114
 _MOST_BYTES = 1 << 29
@@ -80,9 +84,12 @@ class YoloDetector:
         """The output [4 + classes, anchors] of a picture in the input's size."""
         values = canvas.transpose(2, 0, 1)[None].astype(self._dtype) / self._dtype(255)
         try:
-            found = self._session.run([self._output], {self._input: values})[0]
+            with _ended_in_time() as options:
+                found = self._session.run([self._output], {self._input: values}, options)[0]
         except Exception as error:  # onnxruntime's own errors have no common class.
             raise HandDetectorUnusable(f"It does not run: {_first_line(error)}.") from None
+        if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
+            raise HandDetectorUnusable("Its first output is no array of floats.")
         if found.ndim != 3 or found.shape[:2] != (1, 4 + self._count):
             raise HandDetectorUnusable(
                 f"It gives {list(found.shape)}, not [1, {4 + self._count}, anchors] as for "
@@ -117,6 +124,20 @@ def load_detector(path: Path) -> YoloDetector:
         return YoloDetector(session, name)
     except HandDetectorUnusable as error:
         raise HandDetectorUnusable(f"{path.name} is no hand detector. {error.message}") from None
+
+
+@contextmanager
+def _ended_in_time() -> Iterator[Any]:
+    """Options of one run, which onnxruntime ends with an error when it takes too long."""
+    options = onnxruntime.RunOptions()
+    # Asked for between two nodes of the graph, those of a loop among them.
+    timer = Timer(LONGEST_SECONDS, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield options
+    finally:
+        timer.cancel()
 
 
 def letterbox(pixels: Pixels, width: int, height: int) -> tuple[Pixels, float, tuple[int, int]]:
@@ -162,15 +183,19 @@ def _box(corner: Floats) -> Box:
 def _input_of(session: Any) -> tuple[str, type[np.floating[Any]], tuple[int, int]]:
     """Name, type and (width, height) of the one input; open sizes are the usual ones."""
     inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise HandDetectorUnusable(f"It has {len(inputs)} inputs, not one picture [1, 3, height, width].")
     first = inputs[0]
     shape = list(first.shape)
-    if len(inputs) != 1 or first.type not in _TYPES or len(shape) != 4:
+    if first.type not in _TYPES or len(shape) != 4:
         raise HandDetectorUnusable(
             f"Its input is {first.type} {shape}, not one picture [1, 3, height, width] of floats."
         )
     batch, channels, height, width = (size if isinstance(size, int) else 0 for size in shape)
     if batch not in (0, 1) or channels not in (0, 3):
         raise HandDetectorUnusable(f"Its input is {shape}, not one picture [1, 3, height, width].")
+    if max(height, width) > _LARGEST_SIDE:
+        raise HandDetectorUnusable(f"Its input is {shape}; a side has at most {_LARGEST_SIDE} pixels.")
     return first.name, _TYPES[first.type], (width or _USUAL_SIDE, height or _USUAL_SIDE)
 
 
@@ -179,10 +204,14 @@ def _names(metadata: Mapping[str, str]) -> dict[int, str]:
     raw = metadata.get("names", "")
     try:
         told = ast.literal_eval(raw) if 0 < len(raw) < 100_000 else {}
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return {}
     names = dict(enumerate(told)) if isinstance(told, list) else told
-    return {key: str(name) for key, name in names.items()} if isinstance(names, dict) else {}
+    if not isinstance(names, dict):
+        return {}
+    if any(type(key) is not int for key in names):
+        raise HandDetectorUnusable("Its classes are not numbered.")
+    return {key: str(name) for key, name in names.items()}
 
 
 def _hands(names: Mapping[int, str]) -> list[int]:

@@ -77,6 +77,46 @@ def no_detector(*, shape: tuple[int, ...], channels: int = 3) -> ModelProto:
     return _model(graph, "{0: 'hand'}")
 
 
+def another_output(kind: str) -> ModelProto:
+    """A sound model whose output is no array of floats, that has no input, or that never ends."""
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])
+    inputs, constants = [images], []
+    output = helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 3, 64, 64])
+    if kind == "sequence":
+        node = helper.make_node("SequenceConstruct", ["images"], ["output0"])
+        output = helper.make_tensor_sequence_value_info("output0", TensorProto.FLOAT, [1, 3, 64, 64])
+    elif kind == "texts":
+        constants = [helper.make_tensor("told", TensorProto.STRING, [1, 5, 1], [b"hand"] * 5)]
+        node = helper.make_node("Identity", ["told"], ["output0"])
+        output = helper.make_tensor_value_info("output0", TensorProto.STRING, [1, 5, 1])
+    elif kind == "no input":
+        inputs = []
+        constants = [numpy_helper.from_array(np.zeros((1, 5, 1), np.float32), "told")]
+        node = helper.make_node("Identity", ["told"], ["output0"])
+        output = helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 5, 1])
+    else:
+        constants = [
+            numpy_helper.from_array(np.array(2**62, np.int64), "times"),
+            numpy_helper.from_array(np.array(True), "true"),
+        ]
+        one, kept = TensorProto.BOOL, [1, 3, 64, 64]
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["on"], ["go_on"]), helper.make_node("Sin", ["in"], ["out"])],
+            "body",
+            [
+                helper.make_tensor_value_info("number", TensorProto.INT64, []),
+                helper.make_tensor_value_info("on", one, []),
+                helper.make_tensor_value_info("in", TensorProto.FLOAT, kept),
+            ],
+            [
+                helper.make_tensor_value_info("go_on", one, []),
+                helper.make_tensor_value_info("out", TensorProto.FLOAT, kept),
+            ],
+        )
+        node = helper.make_node("Loop", ["times", "true", "images"], ["output0"], body=body)
+    return _model(helper.make_graph([node], "another", inputs, [output], constants), "{0: 'hand'}")
+
+
 def save(model: ModelProto, path: Path) -> Path:
     """The model in a file."""
     path.write_bytes(model.SerializeToString())

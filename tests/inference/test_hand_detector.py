@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.engine import hand_detector
 from inference.engine.hand_detector import OVERLAP, apart, letterbox, load_detector
 from inference.errors import HandDetectorUnusable
 from inference.metrics.pictures import Pixels
-from tests.inference.onnx_models import CELL, no_detector, red_finder, save
+from tests.inference.onnx_models import CELL, another_output, no_detector, red_finder, save
 
 RED = (255, 0, 0)
 
@@ -189,3 +190,39 @@ def test_of_boxes_that_overlap_the_surer_one_stays(found: list[tuple[int, int, i
             expected.append(box)
     kept = apart(np.array(found, np.float32).reshape(-1, 4))
     assert [tuple(map(int, box)) for box in kept] == expected
+
+
+@pytest.mark.parametrize("kind", ["sequence", "texts", "no input"])
+def test_a_model_of_another_kind_is_refused_with_a_reason(tmp_path: Path, kind: str) -> None:
+    model = save(another_output(kind), tmp_path / "hands.onnx")
+    with pytest.raises(
+        HandDetectorUnusable, match=r"hands\.onnx is no hand detector\. Its first output|0 inputs"
+    ):
+        load_detector(model)
+
+
+def test_a_model_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_detector, "LONGEST_SECONDS", 0.2)
+    with pytest.raises(HandDetectorUnusable, match="does not run"):
+        load_detector(save(another_output("endless"), tmp_path / "hands.onnx"))
+
+
+def test_an_input_that_would_fill_the_memory_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    model = no_detector(shape=(1, 5, 1))
+    height, width = model.graph.input[0].type.tensor_type.shape.dim[2:]
+    height.dim_value = width.dim_value = 1 << 20
+    with pytest.raises(HandDetectorUnusable, match="at most 4096 pixels"):
+        load_detector(save(model, tmp_path / "hands.onnx"))
+
+
+@pytest.mark.parametrize(
+    "names", ["{0: 'hand', 'a': 'foot'}", "{0.0: 'hand', 1.0: 'foot'}", "{False: 'hand', True: 'foot'}"]
+)
+def test_classes_that_are_not_numbered_are_refused(tmp_path: Path, names: str) -> None:
+    with pytest.raises(HandDetectorUnusable, match="not numbered"):
+        load_detector(save(red_finder(names=names, classes=2), tmp_path / "hands.onnx"))
+
+
+def test_names_that_cannot_be_read_are_none(tmp_path: Path) -> None:
+    model = save(red_finder(names="{[0]: 'hand'}"), tmp_path / "hands.onnx")
+    assert len(load_detector(model)(picture(64, 64, (16, 40, CELL)))) == 1
