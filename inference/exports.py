@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from inference.exported_words import (
+    TWO_ENCODERS,
+    LearnedWord,
+    a1111_notes,
+    a1111_text,
+    comfyui_notes,
+    comfyui_text,
+    diffusers_lines,
+    diffusers_text,
+    said,
+    words_of,
+)
 from inference.models import Sheet
 from inference.recipes import Hires, Sampled, SheetPlan, is_distilled
 from registry.models import File
@@ -42,13 +54,16 @@ FORMATS = ("a1111", "comfyui", "diffusers")
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One adapter as a cell applies it; `blocks` is what stands behind `lbw=`, "" for all alike."""
+    """One adapter as a cell applies it; `blocks` is what stands behind `lbw=`, "" for all alike, `words` what
+    its file brings.
+    """
 
     file: str
     sha256: str
     unet: float
     text_encoder: float
     blocks: str = ""
+    words: tuple[LearnedWord, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -76,20 +91,32 @@ class CellFacts:
     family: str
     adapters: tuple[Applied, ...] = ()
 
+    @property
+    def words(self) -> list[LearnedWord]:
+        """The learned words in its prompts."""
+        return said(self.brought, self.prompt, self.how.negative)
+
+    @property
+    def brought(self) -> list[LearnedWord]:
+        """All words that its adapters' files bring."""
+        return [word for each in self.adapters for word in each.words]
+
 
 def facts_of(sheet: Sheet, plan: SheetPlan) -> dict[tuple[int, int], CellFacts]:
-    """The facts of every cell of the sheet's plan, by row and column; one query for the files' names."""
+    """The facts of every cell of the sheet's plan, by row and column; one query for the files' names, one for
+    each file's words.
+    """
     digests = [each.sha256 for each in plan.adapters] or [sheet.blob_id]
     names = _names(digests)
+    words = {digest: words_of(digest, names[digest]) for digest in digests}
     found = {}
     for batch in plan.batches():
         # Weight 0 is the base itself.
         slots = [slot for slot in batch.column.slots if slot.unet or slot.text_encoder]
         applied = tuple(
-            Applied(
-                names[digests[each.adapter]], digests[each.adapter], each.unet, each.text_encoder, each.blocks
-            )
+            Applied(names[digest], digest, each.unet, each.text_encoder, each.blocks, words[digest])
             for each in slots
+            for digest in [digests[each.adapter]]
         )
         for place, text, seed in zip(batch.places, batch.texts, batch.seeds, strict=True):
             found[place.row, place.column] = CellFacts(
@@ -109,9 +136,10 @@ def a1111_parameters(cell: CellFacts) -> str:
     """The text that AUTOMATIC1111 writes into a picture's `parameters` and reads back from it.
 
     Its noise comes from the processor there only with the setting "Random number generator source: CPU",
-    which is said in the text (`RNG: CPU`).
+    which is said in the text (`RNG: CPU`). It finds learned words in the LoRA files; where not,
+    `Learned words` says so.
     """
-    how = cell.how
+    how, words = cell.how, cell.words
     tags = " ".join(each.tag for each in cell.adapters)
     told = {
         "Steps": str(how.steps),
@@ -134,9 +162,11 @@ def a1111_parameters(cell: CellFacts) -> str:
         hashes = ", ".join(f"{each.stem}: {each.sha256[:12]}" for each in cell.adapters)
         told["Lora hashes"] = json.dumps(hashes, ensure_ascii=False)
     told["RNG"] = "CPU"
-    lines = [" ".join(part for part in (cell.prompt, tags) if part)]
+    if notes := a1111_notes(cell.family, cell.brought, words):
+        told["Learned words"] = json.dumps("; ".join(notes), ensure_ascii=False)
+    lines = [" ".join(part for part in (a1111_text(cell.prompt, words), tags) if part)]
     if how.negative:
-        lines.append(f"Negative prompt: {how.negative}")
+        lines.append(f"Negative prompt: {a1111_text(how.negative, words)}")
     lines.append(", ".join(f"{name}: {value}" for name, value in told.items()))
     return "\n".join(lines)
 
@@ -158,9 +188,11 @@ def _a1111_hires(hires: Hires) -> dict[str, str]:
 def comfyui_workflow(cell: CellFacts) -> dict[str, Any]:
     """The graph in ComfyUI's API format, which its window opens too; only nodes that ComfyUI comes with.
 
-    Blocks of LoRA Block Weight need a node of their own and are not said there.
+    Blocks of LoRA Block Weight need a node of their own and are not said there. Learned words are files of
+    their own there: the prompts name them, and the notes in `_meta`, which ComfyUI passes over, what to put
+    into them.
     """
-    how = cell.how
+    how, words = cell.how, cell.words
     graph: dict[str, Any] = {
         "1": _node("CheckpointLoaderSimple", cell.base, ckpt_name=f"{cell.base}.safetensors"),
     }
@@ -181,8 +213,17 @@ def comfyui_workflow(cell: CellFacts) -> dict[str, Any]:
         graph["5"] = _node("CLIPSetLastLayer", "Clip skip", stop_at_clip_layer=-how.clip_skip, clip=clip)
         clip = ["5", 0]
     sampler, scheduler = _COMFY[how.sampler]
-    graph["2"] = _node("CLIPTextEncode", "Prompt", text=cell.prompt, clip=clip)
-    graph["3"] = _node("CLIPTextEncode", "Negative prompt", text=how.negative, clip=clip)
+    graph["2"] = _node(
+        "CLIPTextEncode", "Prompt", text=comfyui_text(cell.prompt, cell.family, words), clip=clip
+    )
+    graph["3"] = _node(
+        "CLIPTextEncode", "Negative prompt", text=comfyui_text(how.negative, cell.family, words), clip=clip
+    )
+    if words:
+        graph["2"]["_meta"] |= {
+            "title": "Prompt, with embeddings to be made",
+            "notes": comfyui_notes(cell.family, words),
+        }
     latent = "EmptySD3LatentImage" if cell.family in _SIXTEEN else "EmptyLatentImage"
     graph["4"] = _node(latent, "Size", width=how.width, height=how.height, batch_size=1)
     positive: list[Any] = ["2", 0]
@@ -235,11 +276,16 @@ def diffusers_script(cell: CellFacts) -> str:
 
     diffusers reads plain LoRA files; what it would render differently (docs/sheets.md) is said in a comment.
     """
-    how = cell.how
+    how, words = cell.how, cell.words
     scheduler, options = _SCHEDULERS[how.sampler]
     lines = [
         "import torch",
         f"from diffusers import DiffusionPipeline, {scheduler}",
+        *(
+            ("from safetensors import safe_open", "from safetensors.torch import save_file")
+            if cell.brought
+            else ()
+        ),
         "",
         f"BASE = {cell.base!r}  # a diffusers folder or a repository of the Hub",
         "",
@@ -248,7 +294,11 @@ def diffusers_script(cell: CellFacts) -> str:
     ]
     part = "transformer" if cell.family in _SIXTEEN else "unet"
     for number, each in enumerate(cell.adapters):
-        lines.append(f"pipe.load_lora_weights({each.file!r}, adapter_name={f'a{number}'!r})  # {each.sha256}")
+        file = each.file
+        if each.words:
+            file = f"a{number}.safetensors"
+            lines += diffusers_lines(file, each.file, cell.family, each.words, words)
+        lines.append(f"pipe.load_lora_weights({file!r}, adapter_name={f'a{number}'!r})  # {each.sha256}")
         if each.blocks:
             lines.append(f"# LoRA Block Weight lbw={each.blocks} has no counterpart in diffusers.")
     if cell.adapters:
@@ -260,9 +310,10 @@ def diffusers_script(cell: CellFacts) -> str:
             for each in cell.adapters
         ]
         lines.append(f"pipe.set_adapters({names!r}, {weights!r})")
+    # An empty negative prompt is said, too: without one diffusers takes zeros for SDXL.
     arguments = {
-        "prompt": cell.prompt,
-        "negative_prompt": how.negative,
+        "prompt": diffusers_text(cell.prompt, cell.family, words),
+        "negative_prompt": diffusers_text(how.negative, cell.family, words),
         "num_inference_steps": how.steps,
         "guidance_scale": how.cfg,
         "width": how.width,
@@ -273,8 +324,13 @@ def diffusers_script(cell: CellFacts) -> str:
         arguments["clip_skip"] = how.clip_skip - 1
     if how.true_cfg != 1:
         arguments["true_cfg_scale"] = how.true_cfg
-    elif not how.negative:
+    elif is_distilled(cell.family):
         del arguments["negative_prompt"]
+    for name, text in (("prompt", cell.prompt), ("negative_prompt", how.negative)):
+        # A word that only one of two text encoders knows is text for the other.
+        second = diffusers_text(text, cell.family, words, "_2")
+        if cell.family in TWO_ENCODERS and name in arguments and second != arguments[name]:
+            arguments[f"{name}_2"] = second
     lines += ["", "image = pipe("]
     lines += [f"    {name}={value!r}," for name, value in arguments.items()]
     lines += [f'    generator=torch.Generator("cpu").manual_seed({cell.seed}),', ").images[0]"]

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.engine.emphasis import cut, parse_emphasis
+from inference.engine.emphasis import parse_emphasis
 from inference.engine.words import Word
+from inference.prompt_words import cut
 
 CLIP_TOKENS = 77
 """Positions of CLIP, its start and end token among them."""
