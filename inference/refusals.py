@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from inference.errors import NoBaseWeights, NoRecipe, SheetRefused
 from inference.house_recipes import find_recipe
@@ -65,9 +66,12 @@ def tell_refusals() -> int:
     told = 0
     for version in _untold().order_by("pk")[:MOST_TOLD]:
         told += tell_refusal(version)
-    takes_back = Check.objects.filter(code=SHEET, evidence__has_key="refusal", version__in=_renderable())
-    takes_back.exclude(Exists(Sheet.objects.filter(version=OuterRef("version")))).update(
-        outcome=CheckOutcome.TODO, summary="No sheet has been rendered yet.", evidence={}
+    taken_back = [check.pk for check in _told_of_renderable() if why_no_sheet(check.version) is None]
+    Check.objects.filter(pk__in=taken_back).update(
+        outcome=CheckOutcome.TODO,
+        summary="No sheet has been rendered yet.",
+        evidence={},
+        updated=timezone.now(),
     )
     return told
 
@@ -115,6 +119,15 @@ def _renderable() -> QuerySet[Version]:
     bases = BaseModel.objects.filter(family__in=FAMILIES).exclude(weights="")
     named = Q(base_decided__in=bases) | Q(base_declared__in=bases)
     return Version.objects.filter(named | Q(detected_family__in=bases.values("family")))
+
+
+def _told_of_renderable() -> QuerySet[Check]:
+    """What was told of versions that have a base now; that it can be used is not said by this: a reviewer's
+    decided base goes first, whatever it lacks.
+    """
+    told = Check.objects.filter(code=SHEET, evidence__has_key="refusal", version__in=_renderable())
+    unshown = told.exclude(Exists(Sheet.objects.filter(version=OuterRef("version"))))
+    return unshown.select_related("version__base_decided", "version__base_declared")
 
 
 def _untold() -> QuerySet[Version]:

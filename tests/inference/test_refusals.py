@@ -135,4 +135,9 @@ def test_automatic_planning_tells_what_it_must_pass_by(folder: Path) -> None:
     decided = BaseModel.objects.create(slug="bare", name="Bare", family="sdxl")
     version = make_version(detected_family="sdxl", base_declared=make_base(folder), base_decided=decided)
     assert plan_missing_sheets() == []
-    assert check_of(version).evidence["code"] == "no_base_weights"
+    told = check_of(version)
+    assert told.evidence["code"] == "no_base_weights"
+    # It stays told, though another base of it has weights.
+    tell_refusals()
+    assert plan_missing_sheets() == []
+    assert (check_of(version).evidence, check_of(version).updated) == (told.evidence, told.updated)
