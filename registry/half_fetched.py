@@ -15,6 +15,8 @@ from django.conf import settings
 
 KEPT_SECONDS: Final = 7 * 24 * 3600
 """What was left of a download is kept so long for another try."""
+# Where manage.py fetch_base puts what it fetches (registry/base_weights.py).
+_OF_BASES: Final = ("bases", "layouts")
 _PART: Final = (".part.json.new", ".part.json", ".part")
 
 
@@ -35,12 +37,13 @@ def held(offer: int) -> Iterator[bool]:
 def remove_abandoned(*, older_than: float = KEPT_SECONDS) -> int:
     """Delete what is left of downloads that nobody went on with for so many seconds; how many files.
 
-    Of adapters all, of bases the half-fetched files: the whole ones are what the others go with. What a
-    process has in use stays, however long nothing came; a part and what is known of it go together.
+    Of adapters all, of bases and layouts the half-fetched files: the whole ones are what the others go with.
+    What a process has in use stays, however long nothing came; a part and what is known of it go together.
     """
     removed = 0
-    bases = Path(settings.VAR_DIR) / "bases"
-    found = [*folder().iterdir(), *(path for path in bases.rglob("*") if path.name.endswith(_PART))]
+    found = list(folder().iterdir())
+    for name in _OF_BASES:
+        found += [path for path in (Path(settings.VAR_DIR) / name).rglob("*") if path.name.endswith(_PART)]
     for target, paths in _by_target(found).items():
         if _is_old(paths, older_than):
             removed += _remove(target, paths, older_than)

@@ -38,11 +38,12 @@ def names(found: Path) -> list[str]:
     return sorted(path.name for path in found.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["bases", "layouts"])
 def test_half_fetched_files_of_bases_are_tidied_away_and_whole_ones_stay(
-    settings: Settings, tmp_path: Path
+    settings: Settings, tmp_path: Path, kind: str
 ) -> None:
     settings.VAR_DIR = tmp_path / "var"
-    folder = tmp_path / "var" / "bases" / "sdxl" / "commit" / "unet"
+    folder = tmp_path / "var" / kind / "sdxl" / "commit" / "unet"
     folder.mkdir(parents=True)
     for name in ("a.safetensors", "b.safetensors.part", "b.safetensors.part.json"):
         (folder / name).write_bytes(b"x")
