@@ -20,28 +20,26 @@ def open_checkpoint(path: Path) -> BaseCheckpoint:
         status = path.stat()
     except OSError as error:
         raise BaseNotRenderable(f"{path.name} cannot be read ({error.strerror}).") from None
-    found = _read(str(path), status.st_size, status.st_mtime_ns)
-    if isinstance(found, BaseNotRenderable):
-        raise type(found)(found.message)
-    return found
+    # What cannot be read is asked for again: a share may be away for a moment, a mode be put right.
+    return _read(str(path), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _read(path: str, size: int, modified: int) -> BaseCheckpoint | BaseNotRenderable:
+def _read(path: str, size: int, modified: int) -> BaseCheckpoint:
     # Size and time are part of the cache's key only.
     name = Path(path).name
     try:
         container = open_container(path)
     except WeightsError as error:
-        return BaseNotRenderable(f"{name}: {error.message}")
+        raise BaseNotRenderable(f"{name}: {error.message}") from None
     if container.kind in ("pickle", "zip"):
-        return PickledBase(f"{name} is a pickle: reading it can run code, so it is never loaded.")
+        raise PickledBase(f"{name} is a pickle: reading it can run code, so it is never loaded.")
     if container.kind == "gguf":
-        return QuantizedBase(f"{name} is a GGUF file: its weights are quantized.")
+        raise QuantizedBase(f"{name} is a GGUF file: its weights are quantized.")
     if container.header is None or container.error is not None:
         told = container.error.message if container.error else "It is no safetensors file."
-        return BaseNotRenderable(f"{name}: {told}")
+        raise BaseNotRenderable(f"{name}: {told}")
     found = read_base_checkpoint(container.header)
     if found.problem:
-        return (QuantizedBase if found.quantized else BaseNotRenderable)(f"{name}: {found.problem}")
+        raise (QuantizedBase if found.quantized else BaseNotRenderable)(f"{name}: {found.problem}")
     return found

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from inference import base_checkpoints
 from inference.base_errors import (
     BaseLacksParts,
     LayoutDoesNotFit,
@@ -26,6 +27,7 @@ from inference.render import render_sheet
 from inference.services import plan_sheet
 from inference.warm_bases import forget_engine
 from registry.models import BaseModel
+from registry.weights.errors import Unreadable
 from tests.inference.rows import make_base, make_version
 from tests.inference.test_render import PROMPTS
 from tests.inference.test_single_file import write_lora
@@ -186,6 +188,19 @@ def test_files_that_are_no_base_say_why(single: BaseModel, tmp_path: Path) -> No
         single.weights = str(tmp_path / name)
         with pytest.raises(error, match=says):
             base_files(single)
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(
+    single: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(path: str) -> Any:
+        raise Unreadable("Stale file handle.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(base_checkpoints, "open_container", away)
+        with pytest.raises(BaseNotRenderable, match="Stale file handle"):
+            base_files(single)
+    assert base_files(single).digest
 
 
 _CONV_IN = "first_stage_model.decoder.conv_in.weight"
