@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,8 @@ _CONFIGURATION = {".json", ".txt", ".model"}
 _INDEX = "model_index.json"
 # SD3 is offered without it.
 _SPARED = "text_encoder_3"
+# `model.fp16.safetensors`, `model.non_ema-00001-of-00002.safetensors` (diffusers, `variant`).
+_VARIANT = re.compile(r".+\.[a-z0-9_]+(?:-\d{5}-of-\d{5})?\.safetensors")
 _BLOCK = 1 << 20
 
 
@@ -44,7 +47,9 @@ class BaseFiles:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The safetensors files that loading reads."""
-        own = [self.weights, *([] if self.vae is None else [self.vae])]
+        own = [self.weights] if self.weights.is_file() else _parts_in(self.weights)
+        if self.vae is not None:
+            own = [*(part for part in own if part != self.weights / "vae"), self.vae]
         if self.layout is not None:
             own += [self.layout / part for part in self.lacking]
         return tuple(path for each in own for path in _safetensors(each))
@@ -134,6 +139,16 @@ def _single_file(base: BaseModel, weights: Path, vae: Path | None) -> tuple[Path
     return layout, tuple(lacking)
 
 
+def _parts_in(folder: Path) -> list[Path]:
+    """The parts of a pipeline's folder; all of a folder whose index cannot be read. Beside them may lie what
+    is never loaded: the same weights as a single file, or a safety checker.
+    """
+    try:
+        return [folder / part for part in _parts_of(folder)] or [folder]
+    except NoBaseLayout:
+        return [folder]
+
+
 def _parts_of(layout: Path) -> list[str]:
     """The parts with weights that the layout's index names."""
     try:
@@ -157,12 +172,12 @@ def _files_of_layout(layout: Path, lacking: Iterable[str]) -> Iterator[Path]:
 
 
 def _safetensors(where: Path) -> list[Path]:
-    """Those that are loaded: of another precision beside the whole one, none."""
+    """Those that are loaded: of another precision, or training's own copy, beside the whole one, none."""
     if where.is_file():
         return [where]
     every = sorted(where.rglob(f"*{_WEIGHTS}"))
-    whole = {path.parent for path in every if ".fp16" not in path.name}
-    return [path for path in every if ".fp16" not in path.name or path.parent not in whole]
+    whole = {path.parent for path in every if not _VARIANT.fullmatch(path.name)}
+    return [path for path in every if not _VARIANT.fullmatch(path.name) or path.parent not in whole]
 
 
 def _here(path: str, what: str) -> Path:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from inference.base_errors import BaseDoesNotFit
 from inference.base_files import BaseFiles
+from inference.errors import BaseNotRenderable
 from inference.layouts import first_line
-from registry.weights import read_header
+from registry.weights import Header, WeightsError, read_header
 
 if TYPE_CHECKING:
     from inference.engine.ladder import Engine
@@ -48,13 +50,25 @@ def memory_to_read(files: BaseFiles) -> int:
     """Bytes of main memory that loading the base takes.
 
     Only what has to be turned into another precision counts: the rest is read from the file as it is needed.
+    Raises BaseNotRenderable where one of its files is no whole safetensors file.
     """
     from inference.engine.base import choose_device
 
     target = files.dtype or str(choose_device()[1]).removeprefix("torch.")
     kept, width = _PRECISIONS[target]
-    tensors = [info for path in files.paths for info in read_header(path).tensors.values()]
+    tensors = [info for path in files.paths for info in _header(path).tensors.values()]
     return sum(prod(info.shape) * width for info in tensors if info.dtype != kept)
+
+
+def _header(path: Path) -> Header:
+    # What is wrong with a base's file must not be taken for a fault of the adapter's (render_sheet).
+    try:
+        header = read_header(path)
+    except WeightsError as error:
+        raise BaseNotRenderable(f"{path.name}: {error.message}") from None
+    if header.error is not None:
+        raise BaseNotRenderable(f"{path.name}: {header.error.message}")
+    return header
 
 
 class WarmBases:

@@ -4,6 +4,8 @@ sheet says so; what fits in no way ends with a reason.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from inference import render
 from inference.base_errors import BaseDoesNotFit
 from inference.base_files import base_files
+from inference.errors import BaseNotRenderable
 from inference.models import Cell, Sheet, SheetState
 from inference.recipes import library
 from inference.render import render_sheet
@@ -168,6 +171,44 @@ def test_only_what_has_to_be_turned_into_another_precision_takes_main_memory(tin
     assert 0.4 * whole < memory_to_read(files["bfloat16"]) < 0.5 * whole
 
 
+def test_what_lies_beside_the_parts_of_a_folder_takes_no_memory(tiny_base: Path, tmp_path: Path) -> None:
+    base = _copy(tiny_base, tmp_path / "other")
+    before = base_files(base)
+    folder = before.weights
+    whole = next((folder / "unet").glob("*.safetensors"))
+    index = json.loads((folder / "model_index.json").read_text())
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "safety_checker").mkdir()
+    for name in (
+        "all.safetensors",
+        "safety_checker/model.safetensors",
+        f"unet/{whole.stem}.non_ema.safetensors",
+    ):
+        shutil.copy(whole, folder / name)
+    after = base_files(base)
+    assert (after.paths, after.size) == (before.paths, before.size)
+    base.vae = str(tiny_base / "vae")
+    assert folder / "vae" not in {path.parent for path in base_files(base).paths}
+    assert tiny_base / "vae" in {path.parent for path in base_files(base).paths}
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_broken_file_of_the_base_is_no_fault_of_the_adapter(
+    tiny_base: Path, tmp_path: Path, part: str
+) -> None:
+    base = _copy(tiny_base, tmp_path / "other")
+    (path,) = (tmp_path / "other" / part).glob("*.safetensors")
+    whole, version = path.read_bytes(), make_version()
+    for data in (b"", b"<!doctype html>", whole[:-10], whole[:100], bytes(300)):
+        path.write_bytes(data)
+        sheet = plan_sheet(version=version, recipe="quick", base=base)
+        with pytest.raises(BaseNotRenderable, match=path.name):
+            render_sheet(sheet.pk)
+        sheet.refresh_from_db()
+        assert (sheet.state, sheet.code) == (SheetState.REFUSED, "base_not_renderable")
+
+
 def test_the_free_main_memory_of_this_machine_is_more_than_none_and_no_more_than_all() -> None:
     from inference.engine.base import free_main_memory
 
@@ -189,8 +230,6 @@ def test_other_errors_of_loading_are_not_taken_for_a_lack_of_memory(tiny_base: P
 
 
 def _copy(folder: Path, to: Path) -> Any:
-    import shutil
-
     shutil.copytree(folder, to)
     (to / "notes.txt").write_text("another one")
     return make_base(to, slug="other")
