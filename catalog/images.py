@@ -20,6 +20,7 @@ from catalog.api.authentication import BearerAuthentication
 from catalog.api.problems import MEDIA_TYPE, exception_handler
 from catalog.crops import EDITION, enlarged
 from catalog.downloads import send_blob
+from catalog.errors import PreconditionFailed
 from inference.models import Cell, Sheet
 from registry.models import Blob, Sample
 from registry.storage import BlobMissing, open_blob
@@ -55,6 +56,8 @@ def crop(request: HttpRequest, key: str, left: int, top: int, right: int, bottom
     tag = f'"{image.sha256}-{left}-{top}-{right}-{bottom}-{EDITION}"'
     # A box is its picture's for ever, so whoever has its tag has it whole.
     answer = get_conditional_response(request, etag=tag)
+    if answer is not None and answer.status_code == 412:
+        return _refused(PreconditionFailed("If-Match names another picture than this one."))
     if answer is None:
         data = enlarged(image, (left, top, right, bottom))
         if data is None:
@@ -108,27 +111,31 @@ def _picture(request: HttpRequest, blob: Blob, name: str) -> HttpResponseBase:
     media_type = _media_type(blob)
     if media_type is None:
         raise Http404
-    response = send_blob(
-        request,
-        blob,
-        name=name,
-        media_type=media_type,
-        attachment=False,
-        cache_control=_cache_control(),
-        # Small, cached for ever and never resumed: sent whole, from here.
-        backend="internal",
-        ranges=False,
-    )
+    try:
+        response = send_blob(
+            request,
+            blob,
+            name=name,
+            media_type=media_type,
+            attachment=False,
+            cache_control=_cache_control(),
+            # Small, cached for ever and never resumed: sent whole, from here.
+            backend="internal",
+            ranges=False,
+        )
+    except PreconditionFailed as error:
+        return _refused(error)
     response["Content-Security-Policy"] = _POLICY
     return response
 
 
-def _refused(error: AuthenticationFailed) -> HttpResponseBase:
-    """A token that is no good, answered as the interface does."""
+def _refused(error: AuthenticationFailed | PreconditionFailed) -> HttpResponseBase:
+    """What is wrong with the request, a token that is no good say, answered as the interface does."""
     told = exception_handler(error, {})
     if told is None:
         raise error
-    headers = {"WWW-Authenticate": told["WWW-Authenticate"], "Cache-Control": "no-store"}
+    asks = {name: told[name] for name in ("WWW-Authenticate",) if name in told}
+    headers = {**asks, "Cache-Control": "no-store"}
     return JsonResponse(told.data, status=told.status_code, content_type=MEDIA_TYPE, headers=headers)
 
 
@@ -143,8 +150,8 @@ def _media_type(blob: Blob) -> str | None:
 
 app_name = "images"
 urlpatterns = [
-    path("cells/<str:key>.png", cell, name="cell"),
-    path("cells/<str:key>/<int:left>,<int:top>,<int:right>,<int:bottom>.webp", crop, name="crop"),
+    path("cells/<slug:key>.png", cell, name="cell"),
+    path("cells/<slug:key>/<int:left>,<int:top>,<int:right>,<int:bottom>.webp", crop, name="crop"),
     path("sheets/<int:pk>.png", sheet, name="sheet"),
     path("samples/<int:pk>", sample, name="sample"),
 ]

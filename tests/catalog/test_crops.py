@@ -110,3 +110,16 @@ def test_a_site_that_requires_a_login_keeps_crops_to_itself(
     assert client.get(address("d" * 64, 0, 0, 8, 8)).status_code == 302
     client.force_login(build.user())
     assert client.get(address(cell.key, 0, 0, 8, 8))["Cache-Control"].startswith("private")
+
+
+def test_a_condition_that_fails_is_told_and_kept_by_nobody(client: Client, cell: Cell) -> None:
+    for url in (address(cell.key, 0, 0, 8, 8), reverse("images:cell", args=[cell.key])):
+        response = client.get(url, headers={"If-Match": '"another"'})
+        assert (response.status_code, response["Cache-Control"]) == (412, "no-store")
+        assert response.json()["code"] == "precondition_failed"
+
+
+@pytest.mark.parametrize("end", [".png", "/0,0,8,8.webp"])
+def test_what_is_no_key_of_a_cell_is_404(client: Client, cell: Cell, end: str) -> None:
+    whole = reverse("images:cell", args=[cell.key])
+    assert client.get(whole.replace(f"{cell.key}.png", f"c%00c{end}")).status_code == 404
