@@ -51,9 +51,10 @@ class _Zlib:
         self._inner = zlib.decompressobj(_GZIP) if is_gzip else None
         self._held = b""
         self._members = 0
-        self._over = False
+        self._came = self._over = False
 
     def take(self, data: bytes) -> Iterator[bytes]:
+        self._came = self._came or bool(data)
         data, self._held = self._held + data, b""
         if self._inner is None:
             if len(data) < 2:
@@ -82,7 +83,8 @@ class _Zlib:
             data = self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
 
     def end(self) -> None:
-        if not self._over and (self._inner is None or not self._inner.eof):
+        # An answer without a body may name an encoding all the same, as redirects do.
+        if self._came and not self._over and (self._inner is None or not self._inner.eof):
             raise UpstreamUnavailable(f"{self._place} ended in the middle.")
 
 

@@ -56,7 +56,7 @@ def test_deflate_comes_out_whole_in_both_its_forms(body: bytes, step: int) -> No
 def test_what_breaks_off_is_not_taken_for_whole(body: bytes, missing: int) -> None:
     packed = gzip.compress(body)
     with pytest.raises(UpstreamUnavailable):
-        unpacked(packed[: max(0, len(packed) - missing)], "gzip", 64)
+        unpacked(packed[: max(1, len(packed) - missing)], "gzip", 64)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"\x1f\x8b\x07rubbish", gzip.compress(b"x")[:10] + b"\xff" * 20])
@@ -74,3 +74,8 @@ def test_what_is_not_packed_needs_no_unpacking(encoding: str) -> None:
 def test_what_nobody_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(UnexpectedAnswer):
         unpacker_of(encoding, "host/path")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_no_body_at_all_is_an_empty_one(encoding: str) -> None:
+    assert unpacked(b"", encoding, 9) == b""
