@@ -133,7 +133,7 @@ class LayoutMemory:
 
 def _size(base: str, plan: SheetPlan) -> tuple[str, str, int]:
     sizes = sorted({f"{b.how.width}x{b.how.height} {b.how.hires or ''}" for b in plan.batches()})
-    return base, "; ".join(sizes), plan.recipe.batch_size
+    return base, "; ".join(sizes), plan.batch_size
 
 
 def layout_of(fallbacks: Sequence[Fallback]) -> BatchLayout:

@@ -113,7 +113,7 @@ class _SheetRun:
         if not self._fallbacks and (known := _layouts.recall(files.digest, self._plan)) is not None:
             self._note(known)
         now = layout_of(self._fallbacks)
-        if (lacked := fallback_of_loading(self._engine, now, self._plan.recipe.batch_size)) is not None:
+        if (lacked := fallback_of_loading(self._engine, now, self._plan.batch_size)) is not None:
             self._note(lacked)
 
     def go(self) -> None:
@@ -166,8 +166,8 @@ class _SheetRun:
             self._progress(done, total)
             self._check_base(batch, [rows[cell.key] for cell in cells])
         control = self._check_control(batches, rows)
-        recipe = self._plan.recipe
-        shape = {"prompts": recipe.batch_prompts, "seeds": len(recipe.seeds), "cells": recipe.batch_size}
+        seeds, size = len(self._plan.recipe.seeds), self._plan.batch_size
+        shape = {"prompts": -(-size // seeds), "seeds": seeds, "cells": size}
         finish_sheet(
             self._sheet,
             self._plan,

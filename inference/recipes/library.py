@@ -148,21 +148,27 @@ def _stack(family: str, native: Native) -> Recipe:
 
 
 def _overfit(family: str, native: Native) -> Recipe:
-    """One scene at many seeds, many scenes at one seed, the same without the trigger words, and the neutral
-    prompts.
+    """One scene at many seeds, many scenes at one seed, the same without the trigger words where there are
+    any, and the neutral prompts.
     """
     first, *others = (*_triggered(native), *_MORE.get(native.prompts, ()))
-    scenes = (replace(first, seeds=(11, 23, 37, 51)), *others)
-    silent = tuple(replace(scene, takes_trigger=False) for scene in scenes)
-    prompts = (*scenes, *silent, *(prompt for prompt in native.prompts if not prompt.takes_trigger))
+    scenes = (
+        replace(first, seeds=(11, 23, 37, 51), group="seeds"),
+        *(replace(scene, group="scenes") for scene in others),
+    )
+    silent = tuple(replace(scene, takes_trigger=False, group="silent") for scene in scenes)
+    neutral = tuple(replace(prompt, group="neutral") for prompt in native.prompts if not prompt.takes_trigger)
+    prompts = (*scenes, *silent, *neutral)
     rows = sum(len(prompt.seeds) or 1 for prompt in prompts)
     return replace(
         _standard(family, native),
         name="overfit",
+        version=2,
         prompts=prompts,
         seeds=(11,),
         weights=(0.8, 1.0),
         batch_prompts=max(size for size in range(1, 6) if rows % size == 0),
+        each_once=True,
     )
 
 

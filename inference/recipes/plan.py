@@ -15,7 +15,7 @@ from inference.recipes.recipe import Hires, Recipe, Trigger, recipe_from_dict
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the sheet: a prompt at a seed. `prompt` counts the recipe's prompts; prompts of one template
-    have one `scene`, which is the first of them: with the trigger words and without.
+    have one `scene`, which is the first of them: with the trigger words and without. `group` is the prompt's.
     """
 
     prompt: int
@@ -23,6 +23,7 @@ class Row:
     seed: int
     triggered: bool
     scene: int = 0
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,34 @@ class SheetPlan:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Prompts in the recipe's order, each with all its seeds."""
+        """Prompts in the recipe's order, each with all its seeds; equal ones once where the recipe says so."""
         scenes: dict[tuple[str, str], int] = {}
-        return tuple(
+        rows = [
             Row(
                 number,
                 prompt.text(self.trigger),
                 seed,
                 prompt.takes_trigger and self.trigger.calls,
                 scenes.setdefault((prompt.template, prompt.subject), number),
+                prompt.group,
             )
             for number, prompt in enumerate(self.recipe.prompts)
             for seed in prompt.seeds or self.recipe.seeds
-        )
+        ]
+        if not self.recipe.each_once:
+            return tuple(rows)
+        first: dict[tuple[str, int], Row] = {}
+        for row in rows:
+            first.setdefault((row.text, row.seed), row)
+        return tuple(first.values())
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures in one batch: the recipe's, or the most up to that which make whole batches of what is left
+        of its rows.
+        """
+        rows = len(self.rows)
+        return next(size for size in range(self.recipe.batch_size, 0, -1) if rows % size == 0)
 
     @property
     def cells(self) -> int:
@@ -120,7 +136,7 @@ class SheetPlan:
 
         The control comes last so that it follows every patch of the sheet, not only the one it makes itself.
         """
-        rows, size = self.rows, self.recipe.batch_size
+        rows, size = self.rows, self.batch_size
         order = {Role.BASE: 0, Role.ADAPTER: 1, Role.CONTROL: 2}
         columns = sorted(enumerate(self.columns), key=lambda item: (order[item[1].role], item[0]))
         found = []
@@ -151,6 +167,7 @@ class SheetPlan:
                     "seed": row.seed,
                     "triggered": row.triggered,
                     "scene": row.scene,
+                    **({"group": row.group} if row.group else {}),
                 }
                 for row in self.rows
             ],

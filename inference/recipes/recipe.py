@@ -65,13 +65,14 @@ class Trigger:
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One prompt of a recipe. `{subject}` in `template` is where `subject`, or the name of a character,
-    stands. `seeds` replace the recipe's for this prompt.
+    stands. `seeds` replace the recipe's for this prompt; `group` is what its rows are there for.
     """
 
     template: str
     subject: str = ""
     takes_trigger: bool = False
     seeds: tuple[int, ...] = ()
+    group: str = ""
 
     def __post_init__(self) -> None:
         if ("{subject}" in self.template) != bool(self.subject):
@@ -94,13 +95,14 @@ class Prompt:
         return f"{before}, {called}" if before else called
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; seeds only where the prompt has its own."""
+        """Plain JSON values; seeds and group only where the prompt has its own."""
         values: dict[str, Any] = {
             "template": self.template,
             "subject": self.subject,
             "takes_trigger": self.takes_trigger,
         }
-        return values | ({"seeds": list(self.seeds)} if self.seeds else {})
+        values |= {"seeds": list(self.seeds)} if self.seeds else {}
+        return values | ({"group": self.group} if self.group else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,9 @@ class Recipe:
     `batch_prompts` prompts x all seeds make one batch in one column: every batch has the same shape, so that
     a base cell, its control and its adapter cells are computed alike. `weights` ascend: the columns of a
     ladder, elsewhere the weights that the other columns are rendered at. `cfg` is the guidance; where that is
-    distilled into the model (FLUX.1), `true_cfg` above 1 is the one by the negative prompt.
+    distilled into the model (FLUX.1), `true_cfg` above 1 is the one by the negative prompt. `each_once` omits
+    a row that asks for the text and seed of one before it, as prompts with and without the trigger words
+    do for an adapter that has none.
     """
 
     name: str
@@ -179,6 +183,7 @@ class Recipe:
     clip_skip: int = 1
     hires: Hires | None = None
     true_cfg: float = 1.0
+    each_once: bool = False
 
     def __post_init__(self) -> None:
         if not (self.prompts and self.seeds and self.weights):
@@ -238,7 +243,10 @@ class Recipe:
         return digest(self.as_dict())
 
 
-_LATER: dict[str, Any] = {"layout": "ladder", "axes": [], "clip_skip": 1, "hires": None, "true_cfg": 1.0}
+_LATER: dict[str, Any] = {
+    "layout": "ladder", "axes": [], "clip_skip": 1, "hires": None, "true_cfg": 1.0,
+    "each_once": False,
+}  # fmt: skip
 
 
 def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inference.recipes import (
     FAMILIES,
@@ -174,6 +176,42 @@ def test_overfit_varies_seeds_then_prompts_then_the_trigger() -> None:
     assert len({row.text for row in rows if row.seed == 11 and row.triggered}) >= 4
     silent = {row.scene for row in rows if not row.triggered}
     assert {row.scene for row in rows if row.triggered} <= silent
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_overfit_asks_an_adapter_without_words_nothing_twice_and_keeps_whole_batches(family: str) -> None:
+    recipe = get_recipe("overfit", family)
+    silent, called = SheetPlan(recipe, Trigger(" ")), SheetPlan(recipe, MOMO)
+    assert [row.group for row in silent.rows] == ["seeds"] * 4 + ["scenes"] * 3 + ["neutral"] * 2
+    assert len({(row.text, row.seed) for row in silent.rows}) == 9
+    assert len({(row.text, row.seed) for row in called.rows}) == len(called.rows) == 16
+    for sheet, size in ((silent, 3), (called, 4)):
+        batches = sheet.batches()
+        assert {len(batch.texts) for batch in batches} == {sheet.batch_size} == {size}
+        assert sum(size for _ in batches) == sheet.cells == len(sheet.rows) * len(sheet.columns)
+    # Both are of one recipe: the row of a sheet is found again when its version gets words.
+    assert silent.recipe.digest() == called.recipe.digest()
+    assert plan_from_dict(json.loads(canonical_json(silent.as_dict()))) == silent
+
+
+def test_a_plan_from_before_a_recipe_left_rows_out_keeps_them() -> None:
+    stored = SheetPlan(replace(get_recipe("overfit", "toybox"), each_once=False), Trigger()).as_dict()
+    assert "each_once" not in stored["recipe"]
+    assert len(plan_from_dict(stored).rows) == 16
+
+
+@given(
+    st.lists(st.sampled_from(["a cat", "a dog", "{subject} here", "{subject} there"]), min_size=1, max_size=9)
+)
+def test_of_equal_rows_the_first_stays_and_the_others_keep_their_order(templates: list[str]) -> None:
+    prompts = tuple(
+        Prompt(text, subject="a star", takes_trigger=number % 2 == 0) if "{" in text else Prompt(text)
+        for number, text in enumerate(templates)
+    )
+    recipe = replace(get_recipe("overfit", "toybox"), prompts=prompts, batch_prompts=1)
+    rows = SheetPlan(recipe, Trigger()).rows
+    assert [row.text for row in rows] == list(dict.fromkeys(prompt.text(Trigger()) for prompt in prompts))
+    assert [row.prompt for row in rows] == sorted(row.prompt for row in rows)
 
 
 def test_the_second_pass_of_hires_has_a_base_of_its_own() -> None:
