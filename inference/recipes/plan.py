@@ -79,7 +79,7 @@ class SheetPlan:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Prompts in the recipe's order, each with all its seeds; equal ones once where the recipe says so."""
+        """Prompts in the recipe's order, each with all its seeds; equal ones once where it says so."""
         scenes: dict[tuple[str, str], int] = {}
         rows = [
             Row(
@@ -102,9 +102,7 @@ class SheetPlan:
 
     @property
     def batch_size(self) -> int:
-        """Pictures in one batch: the recipe's, or the most up to that which make whole batches of what is left
-        of its rows.
-        """
+        """Pictures in one batch: the recipe's, or the most below that make whole batches of fewer rows."""
         rows = len(self.rows)
         return next(size for size in range(self.recipe.batch_size, 0, -1) if rows % size == 0)
 

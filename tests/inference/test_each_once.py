@@ -17,9 +17,11 @@ from inference.services import plan_sheet
 from tests.inference.rows import make_base, make_version
 
 PROMPTS = (
-    Prompt("a cat"),
-    Prompt("a house"),
-    Prompt("{subject} on a hill", subject="a star", takes_trigger=True),
+    *(Prompt(text) for text in ("a cat", "a house", "a tree")),
+    *(
+        Prompt(f"{{subject}} {place}", subject="a star", takes_trigger=True)
+        for place in ("on a hill", "by the sea", "at night")
+    ),
 )
 
 pytestmark = [pytest.mark.engine, pytest.mark.database, pytest.mark.django_db]
@@ -44,10 +46,10 @@ def rendered(sheet: Sheet) -> Sheet:
 
 def test_the_overfit_sheet_of_an_adapter_without_words_has_no_row_twice_and_is_found_again() -> None:
     version = make_version()
-    # One scene at four seeds and two neutral prompts, in base, control and two weights.
-    assert cost_of(version, "overfit").cells == 24
+    # One scene at four seeds, two others and three neutral prompts, in base, control and two weights.
+    assert cost_of(version, "overfit").cells == 36
     sheet = rendered(plan_sheet(version=version, recipe="overfit"))
-    assert sheet.cells_total == Cell.objects.count() == 24
+    assert sheet.cells_total == Cell.objects.count() == 36
     assert sheet.manifest["layout"]["cells"] == len(sheet.places.first().cell.inputs["batch"]) == 3
     again = plan_sheet(version=version, recipe="overfit")
     assert (again.pk, again.state) == (sheet.pk, SheetState.DONE)
@@ -61,4 +63,4 @@ def test_a_version_that_gets_words_has_the_same_sheet_planned_anew_with_its_rows
     version.save()
     anew = plan_sheet(version=version, recipe="overfit")
     assert (anew.pk, anew.state) == (sheet.pk, SheetState.WAITING)
-    assert rendered(anew).cells_total == 10 * 4
+    assert rendered(anew).cells_total == 15 * 4
