@@ -162,6 +162,8 @@ def _vectors(name: str, file: TensorFile) -> Array:
         values = _as_float(file.read(name))
     except (TensorReadError, Truncated) as error:
         raise IncompleteModule(f"Token {name}: {error.message}") from error
+    if values.ndim == 0 or values.shape[-1] == 0:
+        raise IncompleteModule(f"Token {name} is no list of vectors.")
     return values.reshape(-1, values.shape[-1])
 
 

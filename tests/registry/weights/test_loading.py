@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from registry.weights import IncompleteModule, iter_modules
-from registry.weights.loading import load_adapter_modules
+from registry.weights.loading import load_adapter, load_adapter_modules
 from tests.registry.weights import wild
 from tests.registry.weights.files import write_arrays
 
@@ -146,6 +146,19 @@ def test_parts_with_a_gap_are_not_applied(tmp_path: Path) -> None:
     left = {name: array for name, array in arrays.items() if ".qkv.1." not in name}
     with pytest.raises(IncompleteModule, match="parts of a layer"):
         load_adapter_modules(write_arrays(tmp_path / "a.safetensors", left))
+
+
+@pytest.mark.parametrize(
+    ("name", "vectors"),
+    [
+        ("bundle_emb.ink.emb_params", numbers()),
+        ("<s1>", numbers(0)),
+    ],
+)
+def test_a_learned_word_that_is_no_list_of_vectors_is_told(tmp_path: Path, name: str, vectors: Array) -> None:
+    arrays = {f"unet.{PATH}.lora_A.weight": DOWN, f"unet.{PATH}.lora_B.weight": UP, name: np.asarray(vectors)}
+    with pytest.raises(IncompleteModule, match="no list of vectors"):
+        load_adapter(write_arrays(tmp_path / "a.safetensors", arrays))
 
 
 def test_parts_of_very_unlike_ranks_cannot_fill_the_memory(tmp_path: Path) -> None:
