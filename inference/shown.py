@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference.errors import NoAdapterFile, RecipeDoesNotFit
+from inference.prompt_words import cut
 from inference.recipes import Layout, Recipe, SheetPlan, Shown, Trigger, digest
 from registry.errors import VersionNotFound
 from registry.main_files import MEASURABLE
@@ -133,7 +134,7 @@ def trigger_of(version: Version, learned: Sequence[str] = ()) -> Trigger:
     among the words: all of a series (`<s1><s2>`, which pivotal tuning uses together), else the first.
     """
     words = version.trigger_words[0] if version.trigger_words else ""
-    if not any(word.casefold() in words.casefold() for word in learned):
+    if all(number is None for _, number in cut(words, learned)):
         series = "".join(word for word in learned if _SERIES.fullmatch(word))
         words = ", ".join(filter(None, [words, series or "".join(learned[:1])]))
     tags = {tag.casefold() for tag in version.adapter.tags}

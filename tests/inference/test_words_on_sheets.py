@@ -51,6 +51,8 @@ def inspected(version: Version, data: bytes, path: Path) -> File:
         ([], ["ink"], "ink"),
         (["momo"], ["brush", "ink"], "momo, brush"),
         (["momo in INK style"], ["ink"], "momo in INK style"),
+        # Inside of a longer word it would not be found in the prompt.
+        (["drinking momo"], ["ink"], "drinking momo, ink"),
         (["momo"], ["<s1>", "<s2>"], "momo, <s1><s2>"),
         (["momo"], [], "momo"),
     ],
