@@ -77,7 +77,7 @@ def turning_misfit(algorithm: str, factors: Factors, shape: tuple[int, ...]) -> 
 def _blocks_of(algorithm: str, rotation: Tensor) -> tuple[int, int]:
     """Number and size of the blocks of PEFT's `r`: [m, n, b, b], [n, b, b] or packed [n, b(b-1)/2]."""
     axes = {"boft": (4,), "oft": (2, 3)}[algorithm]
-    if rotation.dim() not in axes:
+    if rotation.dim() not in axes or not rotation.numel():
         raise KeyError("r")
     if rotation.dim() == 2:
         return len(rotation), (1 + math.isqrt(1 + 8 * rotation.shape[1])) // 2

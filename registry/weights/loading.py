@@ -218,7 +218,7 @@ def _part(
         # PEFT keeps one number for each output, of a convolution as [1, O, 1, 1], which LyCORIS' axes would
         # make one for each input.
         tensors["dora_scale"] = tensors["dora_scale"].reshape(-1)
-    if "oft_marker" in factors and "r" in tensors:
+    if "oft_marker" in factors and "r" in tensors and tensors["r"].ndim:
         tensors["r"] = tensors["r"].astype(np.float32) / _oft_divisor(tensors["r"].shape[-1])
     if "ia3_l" in tensors:
         # PEFT multiplies with `l`, on the side where it is not 1 wide; LyCORIS adds its weight to 1.

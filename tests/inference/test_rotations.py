@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from inference.errors import WrongBase
+from inference.errors import UnsupportedAdapter, WrongBase
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -175,3 +175,16 @@ def test_a_butterfly_that_cannot_be_paired_is_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(WrongBase, match="not a butterfly"):
         patched({path: torch.zeros(8, 12)}, adapter, tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 1), (0, 6, 6), (1, 0, 2), (0, 15), (2, 0), (0,), ()])
+def test_rotations_of_nothing_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    import torch
+
+    from registry.weights import WeightsError
+
+    path = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    for marker in ({}, {f"unet.{path}.oft_R.scaled_oft": torch.ones(1)}):
+        adapter = {f"unet.{path}.oft_R.weight": torch.zeros(shape), **marker}
+        with pytest.raises((WrongBase, UnsupportedAdapter, WeightsError)):
+            patched({path: torch.zeros(8, 12)}, adapter, tmp_path)
