@@ -9,6 +9,7 @@ metadata that of ModelSpec (Stability-AI/ModelSpec, `modelspec.prediction_type`)
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -98,6 +99,8 @@ def read_base_checkpoint(header: Header) -> BaseCheckpoint:
     for place, part in {**_TEXTS[family], VAE: VAE}.items():
         if any(map(_PRESENT.fullmatch, split.get(place, {}).values())):
             parts[part] = split[place]
+    if twice := _twice(parts):
+        return BaseCheckpoint(family, problem=f"It holds two tensors for {twice[:120]}.")
     told = header.metadata.get("modelspec.prediction_type", "").strip().casefold()
     return BaseCheckpoint(
         family,
@@ -189,6 +192,15 @@ def _unet(
     if xl and any(name.startswith("cond_stage_model.") for name in split.get("first", {})):
         return family, "Its UNet takes more than text, as unCLIP and upscalers do."
     return family, ""
+
+
+def _twice(parts: Mapping[str, Mapping[str, str]]) -> str:
+    """A published name that two names in the file stand for, of which one would be left out; "" for none."""
+    for names in parts.values():
+        counted = Counter(names.values())
+        if len(counted) < len(names):
+            return counted.most_common(1)[0][0]
+    return ""
 
 
 def _quantized(tensors: Mapping[str, TensorInfo], split: Mapping[str, Mapping[str, str]]) -> str:

@@ -145,3 +145,14 @@ def test_what_cannot_be_rendered_with_says_why(tmp_path: Path, shapes: Shapes, s
 def test_quantized_weights_are_told_by_what_stands_beside_them(tmp_path: Path, name: str) -> None:
     found = read(tmp_path, {**SD1, name: (2,)})
     assert found.quantized and "quantized" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("shapes", "twice"),
+    [
+        ({**SD1, "diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, f"{U}input_blocks.0.0.weight"),
+        ({**SD1, CLIP.replace("text_model.", ""): (49408, 768)}, CLIP),
+    ],
+)
+def test_two_tensors_for_one_place_are_refused(tmp_path: Path, shapes: Shapes, twice: str) -> None:
+    assert read(tmp_path, shapes).problem == f"It holds two tensors for {twice}."
