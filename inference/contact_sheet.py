@@ -5,7 +5,7 @@ inside the PNG.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from inference.recipes import Column, Layout, Role, SheetPlan, canonical_json
+from inference.recipes import Column, Layout, Role, Row, SheetPlan, canonical_json
 
 MANIFEST_KEY = "kura_manifest"
 """The iTXt chunk that holds the manifest as canonical JSON."""
@@ -41,11 +41,17 @@ GAP, MARGIN, LABEL = 8, 32, 220
 GROUP_GAP = 24
 # What one line of the heading takes, and the words over a group of columns.
 LINE_HEIGHT, GROUP_HEIGHT = 22, 30
+# What the words over a group of rows take.
+ROW_CAPTION = 28
 _GROUPS = {
     "cfg": "guidance (CFG)", "clip_skip": "clip skip", "negative": "negative prompt", "hires": "second pass",
     "true_cfg": "true guidance",
     "block": "one block alone", "all": "all together", "single": "each alone", "pair": "two together",
     "earlier": "earlier version", "this": "this version",
+}  # fmt: skip
+_ROW_GROUPS = {
+    "seeds": "One scene at several seeds", "scenes": "Other scenes at one seed",
+    "silent": "The same without the trigger words", "neutral": "Neutral prompts",
 }  # fmt: skip
 # Fonts with Japanese first; Pillow's own font has Latin letters only and is the last resort.
 _FONTS = (
@@ -101,7 +107,9 @@ def compose(
     rows, columns, shown = plan.rows, plan.columns, _adapters_shown(plan)
     frame = _frame(plan, columns, lines=len(shown))
     side, legend = frame.side, _legend(plan, columns)
-    body = len(rows) * (side[1] + GAP) + len(plan.recipe.prompts) * GAP
+    captions = [_row_caption(rows, index) for index in range(len(rows))]
+    body = len(rows) * (side[1] + GAP) + len({row.prompt for row in rows}) * GAP
+    body += ROW_CAPTION * sum(map(bool, captions))
     footer = LINE_HEIGHT * (len(heading.findings) + len(legend)) + 40
     image = Image.new("RGB", (frame.width, frame.top + body + footer + MARGIN), PAPER)
     pen = ImageDraw.Draw(image)
@@ -112,8 +120,12 @@ def compose(
         first_of_prompt = index == 0 or rows[index - 1].prompt != row.prompt
         if first_of_prompt:
             if index:
-                pen.line([(MARGIN, y), (frame.width - MARGIN, y)], fill=LINE, width=1)
+                color = QUIET if captions[index] else LINE
+                pen.line([(MARGIN, y), (frame.width - MARGIN, y)], fill=color, width=1)
             y += GAP
+            if captions[index]:
+                pen.text((MARGIN, y), captions[index], font=_font(15), fill=ACCENT)
+                y += ROW_CAPTION
             _text_block(
                 pen, (MARGIN, y), row.text, _font(15), LABEL - 20, INK, lines=max(2, side[1] // 22 - 2)
             )
@@ -125,6 +137,12 @@ def compose(
     _draw_partings(pen, frame, y - GAP)
     _draw_findings(pen, heading, legend, _alike(columns), y + 12, frame.width)
     return _png(image, manifest)
+
+
+def _row_caption(rows: Sequence[Row], index: int) -> str:
+    """What the rows from here on are there for, "" within a group and where the recipe tells none."""
+    group = rows[index].group
+    return "" if index and rows[index - 1].group == group else _ROW_GROUPS.get(group, group)
 
 
 def read_manifest(png: bytes) -> str | None:

@@ -25,7 +25,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 function open(table, stage, help) {
-  const rows = [...table.tBodies[0].rows].map((row) => [...row.querySelectorAll("a[data-cell]")]).filter((row) => row.length);
+  const rows = [...table.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll("a[data-cell]")]).filter((row) => row.length);
   const compare = new Compare(stage);
   const ladder = stage.querySelector(".stage__ladder");
   const at = { row: 0, cell: 0 };

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.contact_sheet import MOST_WIDTH, Heading, Pixels, compose, read_manifest
+from inference.contact_sheet import MOST_WIDTH, ROW_CAPTION, Heading, Pixels, compose, read_manifest
 from inference.recipes import RECIPE_NAMES, SheetPlan, Shown, Trigger, get_recipe
 
 HEADING = Heading(
@@ -145,3 +145,25 @@ def test_all_adapters_of_a_stack_are_named_above_the_columns() -> None:
     first_row = int(np.argmax((np.asarray(one) == (1, 1, 99)).all(-1).any(1)))
     assert len(changed)
     assert changed[:, 0].max() < first_row
+
+
+def test_each_group_of_rows_stands_under_a_caption() -> None:
+    called, bare = any_plan("overfit"), any_plan("overfit")
+    prompts = tuple(replace(prompt, group="") for prompt in bare.recipe.prompts)
+    bare = replace(bare, recipe=replace(bare.recipe, prompts=prompts))
+    silent = replace(called, trigger=Trigger())
+    heights = [drawn(sheet).height for sheet in (called, bare)]
+    assert heights[0] - heights[1] == 4 * ROW_CAPTION
+
+    def tops(sheet: SheetPlan) -> list[int]:
+        pixels = np.asarray(drawn(sheet))
+        rows = range(1, len(sheet.rows) + 1)
+        return [int(np.argmax((pixels == (row, 1, 99)).all(-1).any(1))) for row in rows]
+
+    # The first of each group is lower by its caption and those before it.
+    lower = np.subtract(tops(called), tops(bare))
+    assert np.flatnonzero(np.diff(lower, prepend=0)).tolist() == [0, 4, 7, 14]
+    assert set(np.diff(lower, prepend=0)) == {0, ROW_CAPTION}
+    # An adapter without trigger words has no rows "without the trigger words", and no caption for them.
+    assert len(tops(silent)) == 9
+    assert "silent" not in {row.group for row in silent.rows}

@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog.crops import SMALL_PICTURE
 from catalog.pages.finding_words import finding_sentence
-from catalog.pages.reading.heads import Head, Span, column_label, read_heads, spans
+from catalog.pages.reading.heads import Head, Span, column_label, read_heads, row_caption, spans
 from catalog.recommended import USUAL_WEIGHT
 from inference.models import Sheet, SheetCell
 
@@ -64,7 +64,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class GridRow:
-    """One prompt at one seed; `pictures` has one entry per column, None where no picture exists."""
+    """One prompt at one seed; `pictures` has one entry per column, None where no picture exists. `caption` is
+    the heading of the group of rows that begins with it, "" for none.
+    """
 
     number: int
     prompt: str
@@ -72,6 +74,7 @@ class GridRow:
     triggered: bool
     pictures: list[Picture | None]
     heads: list[Head] = field(default_factory=list)
+    caption: str = ""
 
     @property
     def places(self) -> list[tuple[Head, Picture | None]]:
@@ -101,6 +104,11 @@ class Grid:
     def groups(self) -> list[Span]:
         """The headings over its columns, none where they are weights only."""
         return spans(self.heads)
+
+    @property
+    def captions(self) -> bool:
+        """Whether any rows stand under a heading."""
+        return any(row.caption for row in self.rows)
 
     @property
     def done(self) -> int:
@@ -156,6 +164,10 @@ class _Plan:
 
     def row(self, number: int) -> dict[str, Any]:
         return self.rows[number] if number < len(self.rows) else {}
+
+    def group(self, number: int) -> str:
+        """What the row is there for."""
+        return str(self.row(number).get("group") or "")
 
     def heads(self, roles: dict[int, str]) -> dict[int, Head]:
         known = {number: str(column.get("role", "")) for number, column in enumerate(self.columns)}
@@ -224,6 +236,7 @@ def read_grid(sheet: Sheet) -> Grid:
                 triggered=bool(plan.row(number).get("triggered")),
                 pictures=[found[number].get(column) for column in heads],
                 heads=list(heads.values()),
+                caption=row_caption(plan.group(number), plan.group(number - 1) if number else ""),
             )
             for number in numbers
         ],

@@ -28,6 +28,13 @@ _GROUPS: Final[dict[str, Promise]] = {
     "earlier": gettext_lazy("Earlier version"),
     "this": gettext_lazy("This version"),
 }
+# What neighboring rows are there for, as recipes say it.
+_ROW_GROUPS: Final[dict[str, Promise]] = {
+    "seeds": gettext_lazy("One scene at several seeds"),
+    "scenes": gettext_lazy("Other scenes at one seed"),
+    "silent": gettext_lazy("The same without the trigger words"),
+    "neutral": gettext_lazy("Neutral prompts"),
+}
 # Labels and notes of plans that are words; numbers, samplers, blocks and names stand as they are.
 _WORDS: Final[dict[str, Promise]] = {
     "all": gettext_lazy("all"),
@@ -115,6 +122,11 @@ def spans(heads: Sequence[Head]) -> list[Span]:
         else:
             found.append(Span(head.group_name, 1))
     return found if any(span.name for span in found) else []
+
+
+def row_caption(group: str, before: str) -> str:
+    """The heading over rows of a group, "" where the row before is one of them or the recipe tells none."""
+    return "" if group == before else str(_ROW_GROUPS.get(group, group))
 
 
 def column_label(role: str, weight: float | None) -> str:

@@ -270,3 +270,20 @@ def test_a_card_shows_the_version_itself_beside_the_plain_base(version: Version)
     pair = read_pairs([sheet])[sheet.pk]
     assert pair.base.label == "Base"
     assert pair.strong.label == "This version: 0.8"
+
+
+def test_rows_of_a_recipe_with_groups_stand_under_captions_and_others_do_not(
+    client: Client, version: Version
+) -> None:
+    standard = client.get(f"/sheets/{version.sheets.get().pk}/").content.decode()
+    assert "sheet__rows" not in standard
+    grid = read_grid(render(version, "overfit"))
+    assert [(row.number, row.caption) for row in grid.rows if row.caption] == [
+        (0, "One scene at several seeds"),
+        (4, "Other scenes at one seed"),
+        (7, "The same without the trigger words"),
+        (14, "Neutral prompts"),
+    ]
+    page = client.get(f"/sheets/{version.sheets.get().pk}/").content.decode()
+    assert page.count('scope="rowgroup"') == page.count("<tbody>") == page.count("</tbody>") == 4
+    assert "css/sheet.css" in page
