@@ -67,7 +67,8 @@ def tell_refusals() -> int:
     for version in _untold().order_by("pk")[:MOST_TOLD]:
         told += tell_refusal(version)
     taken_back = [check.pk for check in _told_of_renderable() if why_no_sheet(check.version) is None]
-    Check.objects.filter(pk__in=taken_back).update(
+    # Asked again: a sheet may have been planned, and the check written, meanwhile.
+    Check.objects.filter(pk__in=taken_back, evidence__has_key="refusal").update(
         outcome=CheckOutcome.TODO,
         summary="No sheet has been rendered yet.",
         evidence={},
