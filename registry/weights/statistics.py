@@ -29,8 +29,8 @@ from .operators import LARGEST_NORM, Change, Numbers, Stored, spectra
 from .presets import Preset, suggest
 from .profile import PARTS, depth_in, part_of
 
-# Rises when the same file would give other numbers.
-EDITION = "1"
+# Rises when the same file would give other numbers. The second one reads rotations as their trainers do.
+EDITION = "2"
 _SHOWN = 20
 # Gram matrices of equal rank wait for one another until they have this many numbers.
 _BATCH = 2**21
