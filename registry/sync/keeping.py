@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, transaction
@@ -189,7 +189,18 @@ def _item(listing: Listing | Unread) -> UpstreamItem:
     return item
 
 
-def items_by_key(source: str, keys: Iterable[str]) -> dict[str, UpstreamItem]:
+class Known(NamedTuple):
+    """What decides whether an adapter has to be kept again. Of a list almost all are as they were, and a row
+    made an object costs as much as all else that is done with it.
+    """
+
+    pk: int
+    fingerprint: str
+    doubt: str
+    run_id: int | None
+
+
+def known_by_key(source: str, keys: Iterable[str]) -> dict[str, Known]:
     """What is remembered of these adapters, in one query."""
     rows = UpstreamItem.objects.filter(source=source, key__in=set(keys))
-    return {item.key: item for item in rows}
+    return {key: Known(*told) for key, *told in rows.values_list("key", *Known._fields)}

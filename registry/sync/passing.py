@@ -31,11 +31,12 @@ from registry.sync.keeping import (
     UNREAD,
     VERSION_MISSING,
     Kept,
+    Known,
     check_key,
     failed,
-    items_by_key,
     keep,
     keep_all_new,
+    known_by_key,
     read,
     remember,
     settled,
@@ -138,15 +139,15 @@ class Pass:
         if cursor != text(cursor, len(cursor)):
             raise UnexpectedAnswer(f"{run.subscription} names no usable place for its next page.")
         fresh = self._listed(page, tally)
-        known: dict[tuple[str, str], UpstreamItem] = {}
+        known: dict[tuple[str, str], Known] = {}
         met: dict[str, list[str]] = {}
         for source in sorted({source for source, _ in fresh}):
             met[source] = keys = [key for each, key in fresh if each == source]
             self._follow_names(source, [fresh[source, key] for key in keys])
-            known |= {(source, key): item for key, item in items_by_key(source, keys).items()}
+            known |= {(source, key): each for key, each in known_by_key(source, keys).items()}
         unchanged: list[int] = []
         new: list[Listing | Unread] = []
-        changed: list[tuple[Listing | Unread, UpstreamItem]] = []
+        changed: dict[int, Listing | Unread] = {}
         for place, listing in fresh.items():
             item = known.get(place)
             if item is None:
@@ -160,11 +161,12 @@ class Pass:
                 tally.skipped[UNCHANGED] += 1
                 unchanged.append(item.pk)
             else:
-                changed.append((listing, item))
+                changed[item.pk] = listing
         self._keep_new(new)
-        for listing, item in changed:
+        items = UpstreamItem.objects.in_bulk(changed)
+        for pk, listing in changed.items():
             self._check()
-            self._keep_one(listing, item)
+            self._keep_one(listing, items.get(pk))
         doubts = any(item.doubt == UNLISTED for item in known.values())
         self._told(settled(lambda: self._end_page(page, tally, unchanged, doubts=doubts)))
         return met
