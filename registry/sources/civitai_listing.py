@@ -34,6 +34,7 @@ _VERSION_KEYS = (
     "earlyAccessDeadline", "earlyAccessEndsAt", "earlyAccessTimeFrame", "trainedWords", "usageControl",
 )  # fmt: skip
 _FILE_KEYS = ("id", "name", "type", "sizeKB", "metadata", "hashes", "primary")
+_WIRE = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
 
 
 def is_adapter(model: Mapping[str, Any]) -> bool:
@@ -146,8 +147,7 @@ def fingerprint(model: Mapping[str, Any], now: datetime) -> str:
             for version in _objects(model.get("modelVersions"))
         ],
     }
-    wire = json.dumps(told, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(wire.encode()).hexdigest()
+    return hashlib.sha256(_WIRE.encode(told).encode()).hexdigest()
 
 
 def _terms(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _terms(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(value: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    return {key: value[key] for key in keys if value.get(key) not in (None, [], {}, "", False)}
+    return {key: each for key in keys if (each := value.get(key))}
 
 
 def _head(model: Mapping[str, Any], key: str) -> Listing:

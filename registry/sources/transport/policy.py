@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -180,6 +181,8 @@ def _host_and_port(pattern: str) -> tuple[str, str]:
     return normal_host(host.strip("[]")), port
 
 
+# A list asks for the same few hosts four times an item.
+@lru_cache(maxsize=512)
 def normal_host(host: str) -> str:
     """One spelling for one host: lower case, IDNA, no dot at the end, an IP address as Python writes it."""
     host = host.strip("[]").rstrip(".").lower()
