@@ -75,7 +75,10 @@ def keep_items(version: Version) -> list[ReviewItem]:
             kept.append(row)
     ReviewItem.objects.bulk_create(new, ignore_conflicts=True)
     fields = ["state", "stated", "value", "claim", "question", "evidence", "reason", "who", "since"]
-    ReviewItem.objects.bulk_update(kept, fields)
+    # `bulk_update` spells each field of each row out as a case of its own.
+    ReviewItem.objects.bulk_create(
+        kept, update_conflicts=True, unique_fields=["version", "key"], update_fields=fields
+    )
     return items_of(version) if new else in_order(rows.values())
 
 
