@@ -50,7 +50,7 @@ def test_the_overfit_sheet_of_an_adapter_without_words_has_no_row_twice_and_is_f
     assert cost_of(version, "overfit").cells == 36
     sheet = rendered(plan_sheet(version=version, recipe="overfit"))
     assert sheet.cells_total == Cell.objects.count() == 36
-    assert sheet.manifest["layout"]["cells"] == len(sheet.places.first().cell.inputs["batch"]) == 3
+    assert sheet.manifest["layout"]["cells"] == len(sheet.places.all()[0].cell.inputs["batch"]) == 3
     again = plan_sheet(version=version, recipe="overfit")
     assert (again.pk, again.state) == (sheet.pk, SheetState.DONE)
     assert cost_of(version, "overfit").new_cells == 0
