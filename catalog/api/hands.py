@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from inference.models import Sheet
+from inference.models import Sheet, SheetState
 
 _SIDES = ("left", "top", "right", "bottom")
 
@@ -50,7 +50,8 @@ def hands_of(sheet: Sheet, absolute: Callable[[str], str]) -> dict[str, Any] | N
     None where there is nothing to judge; `absolute` makes whole addresses of paths.
     """
     told = sheet.metrics.get("hands")
-    if not told:
+    if not told or sheet.state != SheetState.DONE:
+        # While it is rendered anew its metrics are still those of the pictures before.
         return None
     keys = {(place.row, place.column): place.cell_id for place in sheet.places.all()}
     columns = sheet.plan.get("columns") or []
@@ -68,6 +69,5 @@ def hands_of(sheet: Sheet, absolute: Callable[[str], str]) -> dict[str, Any] | N
             {**box, "image_url": crop(row, column, box), "base_image_url": crop(row, twin, box)}
             for box in cell["boxes"]
         ]
-        # Cells of a sheet that is rendered anew are no longer in their places.
         cells.append({"row": row, "column": column, "boxes": [box for box in boxes if box["image_url"]]})
     return {**told, "cells": [cell for cell in cells if cell["boxes"]]}

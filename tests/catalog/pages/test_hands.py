@@ -131,6 +131,15 @@ def test_programs_are_told_null_where_there_is_nothing_to_judge(client: Client, 
     assert client.get(f"/api/v1/sheets/{version.sheets.get().pk}/").json()["hands"] is None
 
 
+def test_programs_get_no_crops_of_other_pictures_while_a_sheet_is_rendered_anew(
+    client: Client, version: Version
+) -> None:
+    sheet = give(version, FOUND)
+    Sheet.objects.filter(pk=sheet.pk).update(state="rendering")
+    assert client.get(f"/api/v1/sheets/{sheet.pk}/").json()["hands"] is None
+    assert page_of(client, sheet) == ""
+
+
 def test_the_finding_tells_the_three_cases_apart() -> None:
     none, found, lost = (
         finding_sentence("look_at_hands", {"pictures": 2.0, "detected": detected, **more}, "")
