@@ -135,7 +135,7 @@ def compose(
             image.paste(_scaled(pixels[index, column], side), (left, y))
         y += side[1] + GAP
     _draw_partings(pen, frame, y - GAP)
-    _draw_findings(pen, heading, legend, _alike(columns), y + 12, frame.width)
+    _draw_findings(pen, heading, legend, _alike(plan, columns), y + 12, frame.width)
     return _png(image, manifest)
 
 
@@ -226,12 +226,13 @@ def _legend(plan: SheetPlan, columns: tuple[Column, ...]) -> list[str]:
     lines = [told] if told else []
     if other_bases:
         lines.append("A base within a group is sampled as the columns right of it, which compare with it.")
-    return lines
+    return lines + [f"Negative prompt: {text}" for text in plan.negatives]
 
 
-def _alike(columns: tuple[Column, ...]) -> str:
+def _alike(plan: SheetPlan, columns: tuple[Column, ...]) -> str:
     changed = {field for column in columns for field, _ in column.override} & {"seed", "trigger"}
-    return "Same seed and prompt in each row" + (", but where a column says otherwise" if changed else "")
+    bare = "" if plan.negatives else ", no negative prompt"
+    return f"Same seed and prompt in each row{', but where a column says otherwise' if changed else ''}{bare}"
 
 
 def _scaled(pixels: Pixels, side: tuple[int, int]) -> Image.Image:

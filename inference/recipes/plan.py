@@ -111,6 +111,12 @@ class SheetPlan:
         """Cells of the whole sheet."""
         return len(self.rows) * len(self.columns)
 
+    @property
+    def negatives(self) -> list[str]:
+        """The negative prompts that its pictures were made with, each once; none where all had none."""
+        told = (self.sampled(column).negative for column in self.columns)
+        return [text for text in dict.fromkeys(told) if text]
+
     def sampled(self, column: Column) -> Sampled:
         """How the cells of a column are sampled."""
         recipe = self.recipe

@@ -256,3 +256,8 @@ def test_later_fields_count_for_the_digest_only_when_they_say_something() -> Non
     changed = replace(recipe, clip_skip=2, hires=Hires(1.5, 8, 0.5))
     assert changed.digest() != recipe.digest()
     assert recipe_from_dict(changed.as_dict()) == changed
+
+
+def test_a_plan_tells_its_negative_prompts_once_each() -> None:
+    assert plan("standard").negatives == []
+    assert plan("negative").negatives == ["blurry"]

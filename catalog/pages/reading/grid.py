@@ -89,11 +89,12 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """A whole sheet: the heads of its columns and its rows."""
+    """A whole sheet: the heads of its columns and its rows, and the negative prompts of its columns."""
 
     sheet: Sheet
     heads: list[Head]
     rows: list[GridRow]
+    negatives: list[str] = field(default_factory=list)
 
     @property
     def columns(self) -> list[str]:
@@ -173,6 +174,11 @@ class _Plan:
         known = {number: str(column.get("role", "")) for number, column in enumerate(self.columns)}
         return {head.number: head for head in read_heads(self.columns, roles | known)}
 
+    def negatives(self, heads: Iterable[Head]) -> list[str]:
+        """Those that some column has, each once."""
+        told = (head.override.get("negative", self.recipe.get("negative")) for head in heads)
+        return list(dict.fromkeys(str(text) for text in told if text))
+
     def picture(self, place: SheetCell, head: Head, parameters: str = "") -> Picture:
         row = self.row(place.row)
         width = self.recipe.get("width")
@@ -228,6 +234,7 @@ def read_grid(sheet: Sheet) -> Grid:
     return Grid(
         sheet=sheet,
         heads=list(heads.values()),
+        negatives=plan.negatives(heads.values()),
         rows=[
             GridRow(
                 number=number,

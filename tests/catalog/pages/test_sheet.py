@@ -287,3 +287,11 @@ def test_rows_of_a_recipe_with_groups_stand_under_captions_and_others_do_not(
     page = client.get(f"/sheets/{version.sheets.get().pk}/").content.decode()
     assert page.count('scope="rowgroup"') == page.count("<tbody>") == page.count("</tbody>") == 4
     assert "css/sheet.css" in page
+
+
+def test_the_page_of_a_sheet_tells_its_negative_prompts(client: Client, version: Version) -> None:
+    standard = client.get(f"/sheets/{version.sheets.get().pk}/").content.decode()
+    assert "No picture has a negative prompt." in standard
+    negative = client.get(f"/sheets/{render(version, 'negative').pk}/").content.decode()
+    assert "Negative prompt: <q>blurry</q>" in negative
+    assert "No picture has" not in negative
