@@ -83,11 +83,8 @@ def enqueue(
         "max_attempts": max_attempts,
     }
     with transaction.atomic():
-        job, made = Job.objects.get_or_create(kind=kind, key=key, defaults=values)
+        job, made = _get_or_make(kind, key, values)
         if not made:
-            # One that was over long ago may have been forgotten since (registry/housekeeping.py).
-            held = Job.objects.select_for_update().filter(pk=job.pk).first()
-            job = held or Job.objects.create(kind=kind, key=key, **values)
             if again and job.is_over:
                 _start_anew(job, values)
             elif job.state == JobState.QUEUED and priority < job.priority:
@@ -96,6 +93,16 @@ def enqueue(
         if job.state == JobState.QUEUED:
             transaction.on_commit(lambda: wake(job.queue))
     return job
+
+
+def _get_or_make(kind: str, key: str, values: dict[str, Any]) -> tuple[Job, bool]:
+    """The job, locked until the transaction ends, and whether it was made now."""
+    while True:
+        job, made = Job.objects.get_or_create(kind=kind, key=key, defaults=values)
+        held = job if made else Job.objects.select_for_update().filter(pk=job.pk).first()
+        if held is not None:
+            return held, made
+        # It was over long ago and is forgotten since (registry/housekeeping.py); others may make it anew.
 
 
 def wake(queue: str, *, expires: int | None = None) -> None:

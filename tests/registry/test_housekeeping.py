@@ -200,7 +200,7 @@ def test_a_job_asked_for_again_while_it_is_forgotten_is_made_anew() -> None:
         Job.objects.select_for_update().get(pk=old.pk)
         waiting = threading.Thread(target=ask)
         waiting.start()
-        _wait_until_somebody_waits()
+        _wait_until_they_wait(1)
         Job.objects.filter(pk=old.pk).delete()
     waiting.join()
     (job,) = Job.objects.all()
@@ -208,10 +208,35 @@ def test_a_job_asked_for_again_while_it_is_forgotten_is_made_anew() -> None:
     assert job.pk != old.pk
 
 
-def _wait_until_somebody_waits() -> None:
-    """Until another session waits for a lock; the test's own limit ends it."""
+def _wait_until_they_wait(number: int) -> None:
+    """Until so many other sessions wait for a lock; the test's own limit ends it."""
     with connection.cursor() as cursor:
-        found = False
-        while not found:
-            cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
-            found = bool(cursor.fetchone()[0])
+        found = 0
+        while found < number:
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            found = cursor.fetchone()[0]
+
+
+def _ask_again(errors: list[Exception]) -> None:
+    try:
+        jobs.enqueue("registry.fetch", "asked", again=True)
+    except Exception as error:
+        errors.append(error)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_who_ask_for_a_job_that_is_just_forgotten_get_one(settings: Settings) -> None:
+    job, errors = make_job("asked", 400), list[Exception]()
+    asking = [threading.Thread(target=_ask_again, args=[errors]) for _ in range(4)]
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=job.pk)
+        for each in asking:
+            each.start()
+        _wait_until_they_wait(len(asking))
+        Job.objects.filter(pk=job.pk).delete()
+    for each in asking:
+        each.join()
+    assert errors == []
+    assert Job.objects.get().state == JobState.QUEUED
