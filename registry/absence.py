@@ -10,7 +10,7 @@ from django.db import transaction
 from registry.errors import KuraError
 from registry.ledger import note_change
 from registry.messages import gettext_noop
-from registry.models import Adapter, Availability, OfferedFile, OfferState, UpstreamItem, Version
+from registry.models import Adapter, Availability, OfferedFile, OfferState, TermsClaim, UpstreamItem, Version
 from registry.offers import STATES, keep_availability, note_absence, note_refusal
 from registry.sources.listing import Listing
 from registry.sources.upstream_errors import UpstreamError
@@ -84,9 +84,12 @@ def missing_versions(adapter: Adapter | None, listing: Listing) -> list[Version]
     """
     if adapter is None or not (listing.versions or listing.whole):
         return []
-    listed = {version.source_key for version in listing.versions}
-    rows = adapter.versions.exclude(source_key__in=listed)
-    return list(rows.exclude(availability__in=LOST))
+    listed = {version.source_key for version in listing.versions} | listing.beside
+    rows = adapter.versions.exclude(source_key__in=listed).exclude(availability__in=LOST)
+    if listing.apart:
+        elsewhere = TermsClaim.objects.filter(snapshot__url__regex=listing.apart)
+        rows = rows.exclude(pk__in=elsewhere.filter(version__adapter=adapter).values("version"))
+    return list(rows)
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ one, as the Hub names the next, so that a sync can go on where it stopped.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -81,6 +82,12 @@ def page_of(repo: str) -> str:
 def file_address(repo: str, revision: str, path: str, verb: str = "resolve") -> str:
     """Where a file's bytes are (`resolve`) or shown (`blob`), as huggingface_hub writes it."""
     return f"{page_of(repo)}/{verb}/{quote(revision, safe='')}/{quote(path)}"
+
+
+def at_other_revisions(repo: str) -> str:
+    """A regular expression for the addresses of a repository's documents but those of its default branch."""
+    described, page = f"{endpoint()}/api/models/{quote(repo)}/revision/", f"{page_of(repo)}/blob/"
+    return f"^({re.escape(described)}|{re.escape(page)}(?!main/))"
 
 
 def may_authenticate() -> bool:

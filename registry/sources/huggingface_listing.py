@@ -14,6 +14,7 @@ from registry.sources.errors import NoAdaptersFound
 from registry.sources.huggingface_card import Place, Said, bases_of, read_said
 from registry.sources.huggingface_client import (
     LastChange,
+    at_other_revisions,
     endpoint,
     file_address,
     last_changes,
@@ -110,6 +111,8 @@ def read_repository(reference: Reference, *, at: str = "", failures: list[Failur
         identity=identity_of(told),
         whole=bool(files) and not (reference.revision or reference.path),
         own_page=not (reference.revision or reference.path),
+        beside=frozenset(file.content for file in files if file.content),
+        apart=at_other_revisions(info.id),
     )
     listing.versions = [_version(group, place, said, tags, access, changes) for group in groups]
     for version in listing.versions:

@@ -154,7 +154,9 @@ class Listing:
     `fingerprint`: a digest of all that the source says of it; the same again means nothing to do.
     `identity`: the upstream's own id of it that stays when it is renamed, where `source_key` is its name.
     `whole`: the upstream shows all versions that there are, so that even an empty list is an answer.
-    `own_page`: what the adapter's own page shows now, all of it: a version that is missing there is missed.
+    `own_page`: what the adapter's own page shows now, all of it: a version that is missing there is missed,
+    but for those with the source keys `beside`, which are there and no versions of their own by the page, and
+    those with a document whose address the regular expression `apart` fits: they were read at another place.
     """
 
     source: str
@@ -172,6 +174,8 @@ class Listing:
     identity: str = ""
     whole: bool = False
     own_page: bool = False
+    beside: frozenset[str] = frozenset()
+    apart: str = ""
 
 
 @dataclass(slots=True)
