@@ -16,6 +16,7 @@ from inference.base_checkpoints import open_checkpoint
 from inference.base_errors import BaseLacksParts, NoBaseLayout
 from inference.errors import BaseNotRenderable, NoBaseWeights
 from inference.recipes import digest
+from registry.bases import with_ancestors
 from registry.models import BaseModel
 
 _WEIGHTS = ".safetensors"
@@ -93,8 +94,7 @@ def base_layout(base: BaseModel) -> Path:
     """The diffusers folder that the base's single file is configured by: its own, else that of the nearest
     ancestor that has one or is a folder itself. Raises NoBaseLayout.
     """
-    each: BaseModel | None = base
-    while each is not None:
+    for each in with_ancestors(base):
         if each.weights_layout:
             found = Path(settings.BASE_DIR) / each.weights_layout
             if not (found / _INDEX).is_file():
@@ -104,7 +104,6 @@ def base_layout(base: BaseModel) -> Path:
             return found
         if each.weights and (Path(settings.BASE_DIR) / each.weights / _INDEX).is_file():
             return Path(settings.BASE_DIR) / each.weights
-        each = each.parent
     raise NoBaseLayout(
         f"The weights of {base.name} are a single file, and neither it nor a parent has a layout."
     )

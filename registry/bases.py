@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
@@ -30,6 +30,15 @@ def find_base(name: str, host: str = "") -> BaseModel | None:
         return None
     by_name = BaseModel.objects.filter(slug=wanted.lower()).first()
     return by_name or BaseModel.objects.filter(name__iexact=wanted).order_by("parent_id", "id").first()
+
+
+def with_ancestors(base: BaseModel | None) -> Iterator[BaseModel]:
+    """The base model, its parent and so on up to the family; each once, whatever the rows say."""
+    met: set[int] = set()
+    while base is not None and base.pk not in met:
+        met.add(base.pk)
+        yield base
+        base = base.parent
 
 
 def versions_on(bases: Iterable[BaseModel]) -> QuerySet[Version]:

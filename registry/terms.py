@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.bases import BaseReading, read_base
+from registry.bases import BaseReading, read_base, with_ancestors
 from registry.checks import family_candidates, latest_inspections
 from registry.licensing.base_models import BASE_MODELS, find_base_model
 from registry.licensing.civitai import COMMERCIAL_USES, UNSTATED
@@ -117,11 +117,10 @@ def base_terms(base: BaseModel | None) -> dict[str, Any]:
 
 def licensing_base(base: BaseModel | None) -> str | None:
     """The id of the base in the license engine's table, found by its slug or any of its names."""
-    while base is not None:
-        for name in (base.slug, base.name, *(alias.name for alias in base.aliases.all())):
+    for each in with_ancestors(base):
+        for name in (each.slug, each.name, *(alias.name for alias in each.aliases.all())):
             if found := find_base_model(name):
                 return found.id
-        base = base.parent
     return None
 
 

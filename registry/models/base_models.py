@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
@@ -97,6 +98,15 @@ class BaseModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """A base must not be among its own ancestors. Raises ValidationError."""
+        above, met = self.parent, {self.pk}
+        while above is not None:
+            if above.pk in met:
+                raise ValidationError({"parent": _("This would make the base model its own ancestor.")})
+            met.add(above.pk)
+            above = above.parent
 
 
 class AliasHost(models.TextChoices):
