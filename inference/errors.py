@@ -71,10 +71,12 @@ class NoBaseWeights(SheetRefused):
 
 
 class BaseNotRenderable(SheetRefused):
-    """The base's folder is missing or not a pipeline the engine knows."""
+    """The base's folder or file is missing or not a pipeline the engine knows."""
 
     code = "base_not_renderable"
-    next_step = "Point the base model's weights at a folder that diffusers can load."
+    next_step = "Point the base model's weights at a diffusers folder or a checkpoint (docs/bases.md)."
+        "Point the base model's weights at a diffusers folder or a checkpoint; docs/bases.md says which."
+    )
 
 
 class SamplingDoesNotFit(SheetRefused):
