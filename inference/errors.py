@@ -75,8 +75,6 @@ class BaseNotRenderable(SheetRefused):
 
     code = "base_not_renderable"
     next_step = "Point the base model's weights at a diffusers folder or a checkpoint (docs/bases.md)."
-        "Point the base model's weights at a diffusers folder or a checkpoint; docs/bases.md says which."
-    )
 
 
 class SamplingDoesNotFit(SheetRefused):
