@@ -87,7 +87,7 @@ def zip_archive(path: Path) -> None:
         ("empty", b""),
         ("pickle", pickle.dumps({"a": 1}, protocol=2)),
         ("pickle", pickle.dumps({"a": 1}, protocol=4)),
-        ("gzip", gzip.compress(b"weights")),
+        ("gzip", gzip.compress(b"weights", mtime=0)),
         ("html", b"\n<!DOCTYPE HTML><html><body>Sign in</body></html>"),
         ("git_lfs_pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"),
         ("gguf", b"GGUF\x03\x00\x00\x00" + b"\0" * 16),
