@@ -59,7 +59,9 @@ def test_what_breaks_off_is_not_taken_for_whole(body: bytes, missing: int) -> No
         unpacked(packed[: max(1, len(packed) - missing)], "gzip", 64)
 
 
-@pytest.mark.parametrize("body", [b"{}", b"\x1f\x8b\x07rubbish", gzip.compress(b"x", mtime=0)[:10] + b"\xff" * 20])
+@pytest.mark.parametrize(
+    "body", [b"{}", b"\x1f\x8b\x07rubbish", gzip.compress(b"x", mtime=0)[:10] + b"\xff" * 20]
+)
 def test_what_is_not_packed_as_it_says_is_refused(body: bytes) -> None:
     with pytest.raises((UnexpectedAnswer, UpstreamUnavailable)):
         unpacked(body, "gzip", 64)
