@@ -24,8 +24,9 @@ from inference.metrics import Finding
 from inference.metrics.findings import not_renderable, wrong_base
 from inference.models import Sheet, SheetAdapter, SheetState
 from inference.shown import Content, Other, content_of
+from registry.checks import latest_inspection
 from registry.jobs import enqueue
-from registry.models import BaseModel, Check, CheckOutcome, Inspection, Job, Version
+from registry.models import BaseModel, Check, CheckOutcome, Job, Version
 
 RENDER_JOB, COMPARE_JOB = "render_sheet", "compare_sheet"
 STANDARD = "standard"
@@ -230,7 +231,7 @@ def planning_findings(refusal: SheetRefused, modules: int) -> list[Finding]:
 
 def stored_modules(sha256: str) -> int:
     """How many modules the newest reading of a file found; 0 where it was not read."""
-    reading = Inspection.objects.filter(blob=sha256).order_by("-created", "-pk").first()
+    reading = latest_inspection(sha256)
     return reading.modules if reading is not None else 0
 
 

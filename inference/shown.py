@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from inference.errors import NoAdapterFile, RecipeDoesNotFit
 from inference.prompt_words import cut
 from inference.recipes import Layout, Recipe, SheetPlan, Shown, Trigger, digest
+from registry.checks import latest_inspection
 from registry.errors import VersionNotFound
 from registry.main_files import MEASURABLE
-from registry.models import File, Inspection, Sample, Version
+from registry.models import File, Sample, Version
 
 _SERIES = re.compile(r"<s\d+>")
 # Categories that mean: the trigger words name what is in the picture, and so stand for its subject.
@@ -121,7 +122,7 @@ def renderable_file(version: Version) -> File:
 
 def learned_words(file: File) -> list[str]:
     """The words whose vectors the file brings, in its order."""
-    inspection = _inspection(file)
+    inspection = latest_inspection(file.blob_id)
     told = inspection.data.get("trigger_words") if inspection is not None else None
     return [each["word"] for each in told or () if each["source"] == "learned_token"]
 
@@ -166,7 +167,7 @@ def _shown(recipe: Recipe, other: Other, file: File) -> Shown:
     version, stacked = other.version, recipe.layout is Layout.STACK
     blocks: tuple[str, ...] = ()
     if recipe.layout is Layout.BLOCKS:
-        inspection = _inspection(file)
+        inspection = latest_inspection(file.blob_id)
         blocks = tuple(inspection.data.get("blocks") or ()) if inspection is not None else ()
     return Shown(
         sha256=file.blob_id,
@@ -177,10 +178,6 @@ def _shown(recipe: Recipe, other: Other, file: File) -> Shown:
         negative=negative_of(version) if recipe.wants_authors_negative else "",
         blocks=blocks,
     )
-
-
-def _inspection(file: File) -> Inspection | None:
-    return Inspection.objects.filter(blob=file.blob_id).order_by("-created", "-pk").first()
 
 
 def _usual_weight(version: Version) -> float:

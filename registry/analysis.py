@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from registry.checks import latest_inspection
 from registry.errors import KuraError
 from registry.jobs import enqueue
 from registry.main_files import MEASURABLE, main_file, main_files
@@ -18,7 +19,6 @@ from registry.models import (
     AnalysisState,
     Blob,
     File,
-    Inspection,
     Job,
     JobState,
     Version,
@@ -137,7 +137,7 @@ def analyze_blob(blob: Blob, *, again: bool = False) -> Analysis:
     """
     row = None if again else Analysis.objects.filter(blob=blob, edition=EDITION).first()
     if row is None:
-        reading = Inspection.objects.filter(blob=blob).order_by("-created", "-id").first()
+        reading = latest_inspection(blob.pk)
         family = reading.family if reading else "unknown"
         values = _outcome(
             lambda: statistics_of(local_path(blob), norms=shipped_norms(family), base=family).as_dict()

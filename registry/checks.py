@@ -29,7 +29,7 @@ HARD_GATES = ("container_valid", "pickle_free", "weights_finite")
 SHEET = "sheet"
 HANDS = "hands"
 ANNOUNCED = "announced_hash"
-_NO_SHEET = "No sheet has been rendered yet."
+NO_SHEET = "No sheet has been rendered yet."
 _PICKLES = {"pickle", "zip"}
 
 
@@ -53,7 +53,7 @@ def assess(version: Version) -> list[Check]:
     results = [(version, result) for result in _results(version, files, readings, claims)]
     kept |= {check.code: check for check in keep_each(results, held)}
     if SHEET not in kept:
-        todo = {"outcome": CheckOutcome.TODO, "summary": _NO_SHEET}
+        todo = {"outcome": CheckOutcome.TODO, "summary": NO_SHEET}
         kept[SHEET], _ = Check.objects.get_or_create(version=version, code=SHEET, defaults=todo)
     return sorted(kept.values(), key=lambda check: check.code)
 
@@ -63,7 +63,7 @@ def assess_new(versions: Iterable[tuple[Version, Sequence[TermsClaim]]]) -> None
     results = []
     for version, claims in versions:
         results += [(version, result) for result in _results(version, [], {}, list(claims))]
-        results.append((version, Result(SHEET, CheckOutcome.TODO, _NO_SHEET)))
+        results.append((version, Result(SHEET, CheckOutcome.TODO, NO_SHEET)))
     keep_each(results, {})
 
 
@@ -109,6 +109,11 @@ def latest_inspections(files: Sequence[File]) -> dict[str, Inspection]:
     """The newest inspection of each file's blob, by SHA256."""
     rows = Inspection.objects.filter(blob__in=[file.blob_id for file in files]).order_by("created", "id")
     return {row.blob_id: row for row in rows}
+
+
+def latest_inspection(sha256: str) -> Inspection | None:
+    """The newest inspection of one blob, None where it was not read."""
+    return Inspection.objects.filter(blob=sha256).order_by("created", "id").last()
 
 
 def family_candidates(readings: dict[str, Inspection]) -> list[str]:

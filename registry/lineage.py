@@ -12,6 +12,7 @@ from django.db.models import Window
 from django.db.models.functions import RowNumber
 
 from registry import lineage_index
+from registry.checks import latest_inspection
 from registry.errors import KuraError
 from registry.main_files import MEASURABLE
 from registry.models import Blob, File, Inspection, Kinship, Relation, Version
@@ -192,7 +193,7 @@ def relate(version: Version) -> bool:
 
 def _take_up(blob: Blob) -> None:
     """Sketch one blob, and note it with its kin in one step."""
-    reading = Inspection.objects.filter(blob=blob).order_by("-created", "-id").first()
+    reading = latest_inspection(blob.pk)
     family = reading.family if reading else "unknown"
     values: dict[str, Any] = {"edition": EDITION, "family": SUB_FAMILIES.get(family, family)}
     try:
@@ -340,7 +341,7 @@ def _partitions(family: str, candidates: Iterable[str]) -> list[str]:
 def _partitions_of(row: SketchRow) -> list[str]:
     if row.family != "unknown":
         return _partitions(row.family, ())
-    reading = Inspection.objects.filter(blob=row.blob_id).order_by("-created", "-id").first()
+    reading = latest_inspection(row.blob_id)
     return _partitions(row.family, (reading.data.get("family_candidates") or ()) if reading else ())
 
 

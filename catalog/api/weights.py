@@ -8,8 +8,9 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from registry.analysis import Measured, measured, measured_diff
+from registry.checks import latest_inspection
 from registry.main_files import main_file, main_files
-from registry.models import File, Inspection, Relation, Version
+from registry.models import File, Relation, Version
 from registry.version_diff import diff_terms, moment
 from registry.weights.scorecard import scorecard
 from registry.weights.versions import diff_metadata
@@ -100,7 +101,7 @@ def diff_of(one: Version, other: Version) -> dict[str, Any]:
 def _reading(file: File | None) -> dict[str, Any]:
     if file is None:
         return {}
-    row = Inspection.objects.filter(blob=file.blob_id).order_by("-created", "-id").first()
+    row = latest_inspection(file.blob_id)
     data: dict[str, Any] = row.data if row else {}
     return data
 
