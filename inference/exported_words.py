@@ -13,15 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inference.prompt_words import cut
-from registry.models import Inspection
+from registry.checks import latest_inspection
 from registry.storage import local_path
 from registry.weights.container import read_header
-from registry.weights.embeddings import learned_tokens, rows_of
+from registry.weights.embeddings import CLIP_FORMS, OUTPUT, T5_FORMS, learned_tokens, rows_of
 from registry.weights.modules import group_modules
 
 _BRINGS_WORDS = "bundled_embeddings"
-_T5 = frozenset({"t5", "t5xxl"})
-_SECOND = frozenset({"clip_g", "text_encoders_1"})
 _BOTH_CLIPS = frozenset({"clip_l", "clip_g"})
 # What AUTOMATIC1111 finds words for in a LoRA file: its SD 3 takes no embeddings, and it has no FLUX.1.
 _A1111_ONE, _A1111_TWO = frozenset({"toybox", "sd1", "sd2"}), frozenset({"sdxl", "ssd1b"})
@@ -58,7 +56,7 @@ class LearnedWord:
     @property
     def has_outputs(self) -> bool:
         """Whether some vectors take the place of what a text encoder gives (OneTrainer)."""
-        return any(form.endswith("_out") for form in self.forms)
+        return any(form.endswith(OUTPUT) for form in self.forms)
 
     def inputs(self, family: str) -> dict[str, tuple[str, str]]:
         """What a text encoder of the family is called by ("", "_2", "_3" in diffusers) -> the tensor of the
@@ -66,7 +64,7 @@ class LearnedWord:
         """
         found = {}
         for name, form in zip(self.tensors, self.forms, strict=True):
-            if not form.endswith("_out"):
+            if not form.endswith(OUTPUT):
                 rows = rows_of(self.word, name)
                 at = "" if rows.start is None else f"[{rows.start}:{rows.stop}]"
                 found[_encoder(form, family)] = (name, at)
@@ -74,9 +72,9 @@ class LearnedWord:
 
 
 def _encoder(form: str, family: str) -> str:
-    if form in _T5:
+    if form in T5_FORMS:
         return "_2" if family == "flux1" else "_3"
-    return "_2" if form in _SECOND else ""
+    return "_2" if CLIP_FORMS.get(form) == 1 else ""
 
 
 def words_of(sha256: str, file: str) -> tuple[LearnedWord, ...]:
@@ -84,7 +82,7 @@ def words_of(sha256: str, file: str) -> tuple[LearnedWord, ...]:
 
     Raises what `local_path` and `read_header` raise.
     """
-    reading = Inspection.objects.filter(blob=sha256).order_by("-created", "-pk").first()
+    reading = latest_inspection(sha256)
     findings = reading.data.get("findings") if reading is not None else None
     if not any(finding["code"] == _BRINGS_WORDS for finding in findings or ()):
         return ()

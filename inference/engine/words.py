@@ -14,17 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from inference.errors import NonFiniteAdapter, UnsupportedAdapter, WrongBase
+from registry.weights.embeddings import CLIP_FORMS, OUTPUT, T5_FORMS
 from registry.weights.tensors import Array
 
 Learned = Mapping[str, Mapping[str, Array]]
 """word -> name of a tensor -> vectors [n, width], as `registry.weights.loading.load_adapter` gives them."""
 
-_CLIPS = {"clip_l": 0, "text_encoders_0": 0, "clip_g": 1, "text_encoders_1": 1}
-_T5 = frozenset({"t5", "t5xxl"})
 # The form of SD 1 and 2, which have one text encoder; a word that is a tensor's whole name is of it, too.
 _ONLY = ("emb_params", "string_to_param.")
-# What OneTrainer puts in place of the encoder's output, at the word's places.
-_OUTPUT = "_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +68,9 @@ def fit_words(learned: Learned, base: Mapping[str, Mapping[str, nn.Module]]) -> 
         by_encoder: dict[str, dict[bool, Tensor]] = {}
         for name, values in tensors.items():
             last = name.removeprefix(f"bundle_emb.{word}.")
-            stem = last.removesuffix(_OUTPUT)
+            stem = last.removesuffix(OUTPUT)
             component = _component(word, word if name == word else stem, encoders)
-            if component is None and stem in _T5 and "transformer" in base:
+            if component is None and stem in T5_FORMS and "transformer" in base:
                 # SD3 is often kept without T5, and then nothing of a prompt goes there.
                 continue
             if component is None:
@@ -129,9 +126,9 @@ def _encoders(base: Mapping[str, Mapping[str, nn.Module]]) -> dict[str, _Encoder
 
 def _component(word: str, name: str, encoders: Mapping[str, _Encoder]) -> str | None:
     """The text encoder that the vectors called `name` are for; None where the base has none of the kind."""
-    of_kind = [component for component, encoder in encoders.items() if encoder.is_t5 == (name in _T5)]
-    place = _CLIPS.get(name, 0)
-    if name not in _T5 and name not in _CLIPS and not name.startswith(_ONLY) and name != word:
+    of_kind = [component for component, encoder in encoders.items() if encoder.is_t5 == (name in T5_FORMS)]
+    place = CLIP_FORMS.get(name, 0)
+    if name not in T5_FORMS and name not in CLIP_FORMS and not name.startswith(_ONLY) and name != word:
         raise UnsupportedAdapter(
             f"It is not known which text encoder the {name[:40]!r} of {word[:80]!r} is for."
         )

@@ -20,6 +20,11 @@ _MOST_VECTORS = 512
 _ENCODER = re.compile(r"\Abundle_emb\..*\.(?=clip_|t5)", re.DOTALL)
 # diffusers' pivotal tuning keeps all tokens in one tensor for each text encoder; the first row is `<s0>`'s.
 _PIVOTAL = frozenset({"clip_l", "clip_g", "t5", "text_encoders_0", "text_encoders_1"})
+CLIP_FORMS = {"clip_l": 0, "text_encoders_0": 0, "clip_g": 1, "text_encoders_1": 1}
+"""How trainers call the vectors of a CLIP -> which of a base's CLIPs it is."""
+T5_FORMS = frozenset({"t5", "t5xxl"})
+OUTPUT = "_out"
+"""Ends the name of vectors that OneTrainer puts in place of an encoder's output, at the word's places."""
 _SD3 = ("sd3_medium", "sd35_medium", "sd35_large")
 
 
