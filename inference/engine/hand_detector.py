@@ -22,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from inference.errors import HandDetectorUnusable
+from inference.layouts import first_line
 from inference.metrics.hands import Box
 from inference.metrics.pictures import Pixels
 
@@ -87,7 +88,7 @@ class YoloDetector:
             with _ended_in_time() as options:
                 found = self._session.run([self._output], {self._input: values}, options)[0]
         except Exception as error:  # onnxruntime's own errors have no common class.
-            raise HandDetectorUnusable(f"It does not run: {_first_line(error)}.") from None
+            raise HandDetectorUnusable(f"It does not run: {first_line(error).rstrip('.')}.") from None
         if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
             raise HandDetectorUnusable("Its first output is no array of floats.")
         if found.ndim != 3 or found.shape[:2] != (1, 4 + self._count):
@@ -118,7 +119,7 @@ def load_detector(path: Path) -> YoloDetector:
     except Exception as error:  # onnxruntime's own errors have no common class.
         hint = " A .pt file is a pickle: export it to ONNX." if path.suffix in {".pt", ".pth"} else ""
         raise HandDetectorUnusable(
-            f"{path.name} is no model that onnxruntime loads: {_first_line(error)}.{hint}"
+            f"{path.name} is no model that onnxruntime loads: {first_line(error).rstrip('.')}.{hint}"
         ) from None
     try:
         return YoloDetector(session, name)
@@ -223,7 +224,3 @@ def _hands(names: Mapping[int, str]) -> list[int]:
         told = ", ".join(list(names.values())[:8])
         raise HandDetectorUnusable(f"It finds {told}, and none of these is a hand.")
     return hands
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -16,6 +16,7 @@ import torch
 
 from inference.engine.memory import ran_out
 from inference.errors import BaseNotRenderable
+from inference.layouts import first_line
 
 BROKEN = (
     OSError,
@@ -69,9 +70,7 @@ def broken(part: str, error: Exception) -> Exception:
     """What is raised for a part that does not load: lack of memory stays what it is."""
     if ran_out(error):
         return error
-    lines = str(error).strip().splitlines()
-    told = lines[0][:200] if lines else type(error).__name__
-    return BaseNotRenderable(f"{part} does not load: {told}")
+    return BaseNotRenderable(f"{part} does not load: {first_line(error)}")
 
 
 def refuse_missing(part: str, names: Iterable[str]) -> None:
