@@ -14,7 +14,7 @@ from inference.metrics.findings import not_renderable
 from inference.models import Sheet
 from inference.recipes import FAMILIES
 from inference.services import STANDARD, choose_base, planning_findings, refusal_of, stored_modules
-from registry.checks import SHEET
+from registry.checks import NO_SHEET, SHEET
 from registry.main_files import MEASURABLE
 from registry.models import BaseModel, Check, CheckOutcome, File, Version
 
@@ -70,7 +70,7 @@ def tell_refusals() -> int:
     # Asked again: a sheet may have been planned, and the check written, meanwhile.
     Check.objects.filter(pk__in=taken_back, evidence__has_key="refusal").update(
         outcome=CheckOutcome.TODO,
-        summary="No sheet has been rendered yet.",
+        summary=NO_SHEET,
         evidence={},
         updated=timezone.now(),
     )
