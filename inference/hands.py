@@ -49,7 +49,8 @@ def look_at_hands(
         code, reason = error.code, error.message
     subjects = {number for number, prompt in enumerate(plan.recipe.prompts) if prompt.subject}
     # A picture of no subject is seldom one of a person; where the recipe has no other, it is looked at.
-    likely = [place for place in places if plan.rows[place[0]].prompt in subjects] or places
+    rows = plan.rows
+    likely = [place for place in places if rows[place[0]].prompt in subjects] or places
     chosen = {place: pixels[place] for place in likely[:MOST_GUESSED]}
     return review_hands(chosen, code=code, reason=reason)
 
